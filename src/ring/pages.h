@@ -1,0 +1,43 @@
+/*
+ * The page arena: one sealed memfd of chimerad's that holds file data in chunks of 64 KiB. memfs
+ * pages, the block cache and read buffers live in it; daemons map it read-only, so read data crosses
+ * no copy. Chunks are reference-counted in chimerad's private memory, never in the shared mapping.
+ *
+ * Memory of a chunk that was never touched costs nothing (the memfd is sparse); freed chunks are
+ * reused last-in first-out and given back to the kernel beyond a high-water mark. Thread-safe.
+ */
+#ifndef RING_PAGES_H
+#define RING_PAGES_H
+
+#include "base/compiler.h"
+
+#define PAGE_CHUNK_SIZE 65536u
+#define PAGE_CHUNK_NONE 0u /* chunk 0 is never handed out */
+
+struct pages;
+
+/* pages_create() - size bytes of address space, rounded up to chunks. limit: bytes that may be in use; 0: no limit. */
+int pages_create(struct pages **pages, uint64_t size, uint64_t limit);
+void pages_destroy(struct pages *pages);
+
+/* pages_fd() - for mapping elsewhere, read-only: the memfd is sealed against new writable mappings. Owned by pages. */
+int pages_fd(const struct pages *pages);
+uint64_t pages_size(const struct pages *pages);
+uint8_t *pages_base(const struct pages *pages);
+uint64_t pages_used(const struct pages *pages); /* bytes of chunks in use */
+
+/*
+ * pages_alloc() - a chunk with one reference in *chunk; ERR_NOSPC at the limit. Its bytes are zero except
+ * in [keep_from, keep_to), which the caller promises to overwrite: that part is not cleared.
+ */
+int pages_alloc(struct pages *pages, uint32_t keep_from, uint32_t keep_to, uint32_t *chunk);
+void pages_get(struct pages *pages, uint32_t chunk);
+void pages_put(struct pages *pages, uint32_t chunk);
+uint32_t pages_refs(const struct pages *pages, uint32_t chunk);
+
+static inline uint64_t pages_offset(uint32_t chunk)
+{
+	return (uint64_t)chunk * PAGE_CHUNK_SIZE;
+}
+
+#endif

@@ -1,0 +1,235 @@
+/*
+ * The contract between the VFS and a backend: what someone who writes a store reads first.
+ * backends/null is the smallest complete one.
+ *
+ * Division of labour. The VFS owns: mounts, handles and their signature, credentials and every
+ * permission rule, argument validation (names, sizes, types), locking, before/after attributes,
+ * open state, replay, chains, payload. A backend owns: objects (nodes), their bytes and names, and making
+ * both durable. A backend never looks at credentials, except that call->cred says who creates.
+ *
+ * Nodes. A backend embeds struct vfs_node at the head of its own inode and hands out references.
+ * The same object is always the same node while referenced. vfs_node_get/put count; when the last
+ * reference goes the VFS calls node_release, and the backend may keep the node cached or free it. A
+ * node whose object has no name left lives until its last reference (open, in use) is gone.
+ *
+ * Locking. The VFS calls node operations with node->lock held: shared for those marked [r], exclusive
+ * for [w]; for two-node operations both, in a fixed order; rename across directories also
+ * holds the mount's rename lock. A backend therefore needs locks only for what nodes share (tables,
+ * allocators), and must never park while holding a spin lock. Calls come from several threads.
+ *
+ * Waiting. An operation returns its result or parks its fiber; nothing completes later. System
+ * calls that may block go through loop_block() or file_*().
+ *
+ * Errors. 0 or ERR_*. After a failure the object is as before. ERR_NOTSUPP for an operation left NULL.
+ *
+ * Durability. Namespace operations of a backend with VFS_CAP_PERSISTENT are durable when they return,
+ * except where the mount option sync=no says otherwise. write() with WRITE_UNSTABLE may be lost by a crash
+ * only together with a change of vfs_mount.verifier.
+ */
+#ifndef VFS_BACKEND_H
+#define VFS_BACKEND_H
+
+#include <stdatomic.h>
+#include <sys/uio.h>
+
+#include "base/compiler.h"
+#include "base/err.h"
+#include "loop/fiber.h"
+#include "loop/loop.h"
+#include "op/op.h"
+#include "ring/pages.h"
+
+#define VFS_BACKEND_ABI 1
+
+struct vfs;
+struct vfs_call;
+
+/* What a backend offers: the VFS emulates or refuses the rest. */
+#define VFS_CAP_PERSISTENT (1u << 0) /* survives a restart; handles too */
+#define VFS_CAP_ADOPT (1u << 1)      /* write takes whole chunks of the page arena over */
+#define VFS_CAP_SPARSE (1u << 2)
+#define VFS_CAP_XATTR (1u << 3)
+
+struct vfs_mount {
+	struct vfs *vfs;
+	const struct backend_ops *ops;
+	uint32_t id;         /* from the catalogue, never reused */
+	uint64_t fsid;       /* answered in attributes */
+	uint64_t verifier;   /* of unstable writes: set by mount(), new for each start that may have lost some */
+	char name[256];
+	bool read_only;
+	struct pages *pages; /* the page arena */
+	struct fiber_mutex rename_lock;
+	struct vfs_node *root; /* set by mount(), one reference */
+	void *store;         /* the backend's own */
+};
+
+struct vfs_node {
+	struct vfs_mount *mount;
+	_Atomic uint32_t n_refs;
+	uint32_t type;      /* enum op_type; constant */
+	uint64_t fileid;    /* constant */
+	struct fiber_rwlock lock;
+};
+
+void vfs_node_init(struct vfs_node *node, struct vfs_mount *mount, uint32_t type, uint64_t fileid); /* one reference */
+struct vfs_node *vfs_node_get(struct vfs_node *node);
+void vfs_node_put(struct vfs_node *node); /* may park: node_release */
+
+struct vfs_name {
+	const char *bytes; /* 1 to 255 bytes, no '/' or NUL, not "." or ".."; not terminated */
+	uint32_t size;
+};
+
+/* Options of a mount as text, from the catalogue: key=value, NULL-keyed at the end. */
+struct vfs_option {
+	const char *key;
+	const char *value;
+};
+
+/* An option a backend takes, for validation, help and man pages. */
+struct backend_option {
+	const char *key;
+	const char *type; /* "size", "path", "bool", "number", "text" */
+	const char *fallback; /* default as text; NULL: required */
+	const char *help;
+};
+
+/* What to create: type with initial attributes; everything in attr.mask is to be applied. uid, gid, mode are always set by the VFS. */
+struct vfs_create {
+	uint32_t type;              /* enum op_type */
+	const struct op_attr *attr; /* mode, uid, gid, times, rdev ... */
+	const char *target;         /* symbolic link's, terminated */
+	uint32_t target_size;
+	uint64_t verifier;          /* with ATTR_VERIFIER in attr->mask: exclusive create's, kept with the file */
+};
+
+/* Called for each entry; false: stop, this entry was not taken. node: NULL, or the entry's with a borrowed reference. */
+typedef bool vfs_emit_fn(void *arg, const struct vfs_name *name, uint64_t cookie, uint64_t fileid,
+                         uint32_t type, struct vfs_node *node);
+
+struct vfs_write {
+	uint64_t offset;
+	uint32_t size;
+	uint32_t stability;        /* in: WRITE_*; out: what was done */
+	const struct iovec *iov;   /* payload, in memory that others may be changing: read it once */
+	const uint32_t *chunks;    /* per iov entry: the whole page-arena chunk it is (to adopt with pages_get), or PAGE_CHUNK_NONE */
+	int n_iov;
+};
+
+/* Second argument block of rename: keeps the call at five. */
+struct vfs_rename {
+	struct vfs_node *node;
+	struct vfs_node *target; /* NULL if the name is free */
+	uint32_t flags;          /* 0 or RENAME_EXCHANGE */
+};
+
+struct backend_ops {
+	uint32_t abi; /* VFS_BACKEND_ABI */
+	uint32_t caps;
+	const char *name;
+	const char *summary; /* one line for help */
+	const struct backend_option *options; /* key NULL at the end */
+
+	/* -- store: no lock held ------------------------------------------------------------------ */
+
+	/* Opens the store, sets root, verifier, store. *why: a sentence for people on failure, malloc'ed. Parks. */
+	int (*mount)(struct vfs_mount *m, const struct vfs_option *options, char **why);
+	/* All nodes but root are released. Makes everything durable. Parks. */
+	void (*unmount)(struct vfs_mount *m);
+	int (*statfs)(struct vfs_mount *m, struct op_statfs *st);
+	int (*sync)(struct vfs_mount *m); /* all data and metadata durable */
+
+	/* -- nodes: no lock held ------------------------------------------------------------------ */
+
+	/* The bytes by which node_get finds the object again; returns 1 to OP_HANDLE_BACKEND_MAX. */
+	uint32_t (*node_handle)(struct vfs_node *node, uint8_t bytes[OP_HANDLE_BACKEND_MAX]);
+	/* The node of those bytes, with a reference. ERR_STALE: gone; ERR_BADHANDLE: never was one. May park. */
+	int (*node_get)(struct vfs_mount *m, const uint8_t *bytes, uint32_t size, struct vfs_node **node);
+	/* The last reference went: cache or free. May race with node_get, which may revive it first. */
+	void (*node_release)(struct vfs_node *node);
+
+	/* -- one node ----------------------------------------------------------------------------- */
+
+	/* [r] Everything in ATTR_ALL, except ATTR_FSID which the VFS adds. */
+	int (*getattr)(struct vfs_node *node, struct op_attr *attr);
+	/* [w] Applies attr->mask of ATTR_SETTABLE (NOW already resolved to times); bumps ctime and change. size: truncates or extends with zeros. */
+	int (*setattr)(struct vfs_node *node, const struct op_attr *attr);
+	/* [r] target: at least OP_PATH_MAX bytes. */
+	int (*readlink)(struct vfs_node *node, char *target, uint32_t *size);
+
+	/* -- directories -------------------------------------------------------------------------- */
+
+	/* [r] The child, with a reference. ERR_NOENT. */
+	int (*lookup)(struct vfs_node *dir, const struct vfs_name *name, struct vfs_node **node);
+	/* [r] The parent of a directory, with a reference; the root's is itself. */
+	int (*parent)(struct vfs_node *dir, struct vfs_node **parent);
+	/*
+	 * [r] Entries after cookie, each exactly once over a whole scan if it existed throughout, without "." and "..".
+	 * Cookies are above 2, stable for the directory's life. *verifier: ERR_BAD_COOKIE if it differs and neither it nor cookie is 0.
+	 * *eof: no entry follows the last that was taken.
+	 */
+	int (*readdir)(struct vfs_node *dir, uint64_t cookie, uint64_t *verifier, vfs_emit_fn *emit, void *arg, bool *eof);
+	/* [w] A new object named name, referenced. ERR_EXIST. Updates dir's times. */
+	int (*create)(struct vfs_call *call, struct vfs_node *dir, const struct vfs_name *name,
+	              const struct vfs_create *what, struct vfs_node **node);
+	/* [r] A file without a name in dir's store. */
+	int (*create_unlinked)(struct vfs_call *call, struct vfs_node *dir, const struct vfs_create *what, struct vfs_node **node);
+	/* [r] The verifier kept by an exclusive create; 0 if none or since changed. */
+	int (*verifier)(struct vfs_node *node, uint64_t *verifier);
+	/* dir [w], node [w]: another name. node is not a directory. */
+	int (*link)(struct vfs_node *node, struct vfs_node *dir, const struct vfs_name *name);
+	/* dir [w], node [w]: takes the name away; node is what lookup found. A directory is known to be empty or answers ERR_NOTEMPTY. */
+	int (*remove)(struct vfs_node *dir, const struct vfs_name *name, struct vfs_node *node);
+	/*
+	 * from_dir, to_dir, node and target (NULL if none) [w]. flags: 0 (target is replaced, types already checked; a directory target
+	 * that is not empty: ERR_NOTEMPTY) or RENAME_EXCHANGE. Loops were excluded by the VFS.
+	 */
+	int (*rename)(struct vfs_node *from_dir, const struct vfs_name *from, struct vfs_node *to_dir,
+	              const struct vfs_name *to, const struct vfs_rename *what);
+
+	/* -- data --------------------------------------------------------------------------------- */
+
+	/*
+	 * [r] size is within the file and at most OP_IO_MAX: the answer goes to vfs_call_chunk() (by reference) or
+	 * vfs_call_bytes() (copied), in order, size bytes in all.
+	 */
+	int (*read)(struct vfs_call *call, struct vfs_node *node, uint64_t offset, uint32_t size);
+	/* [w] All or nothing, but for ERR_NOSPC etc. after a durable prefix never reported as written. Updates size, times, change. */
+	int (*write)(struct vfs_call *call, struct vfs_node *node, struct vfs_write *w);
+	/* [r] Data of [offset, offset + size) durable, and the metadata needed to find it. size 0: to the end. */
+	int (*commit)(struct vfs_node *node, uint64_t offset, uint64_t size);
+	/* [w] */
+	int (*allocate)(struct vfs_node *node, uint64_t offset, uint64_t size, bool keep_size);
+	int (*deallocate)(struct vfs_node *node, uint64_t offset, uint64_t size);
+	int (*zero)(struct vfs_node *node, uint64_t offset, uint64_t size, bool keep_size);
+	/* [r] what: SEEK_TO_DATA or SEEK_TO_HOLE; offset is within the file. */
+	int (*seek)(struct vfs_node *node, uint64_t offset, uint32_t what, uint64_t *found);
+	/* from [r], to [w], different or the same node without overlap; NULL: the VFS copies by read and write. */
+	int (*copy)(struct vfs_node *from, uint64_t offset, struct vfs_node *to, uint64_t to_offset, uint64_t *size);
+
+	/* -- extended attributes: names as "user.x"; NULL: none ------------------------------------ */
+
+	int (*get_xattr)(struct vfs_node *node, const struct vfs_name *name, void *value, uint32_t *size); /* [r] in: room, out: full size; ERR_TOOSMALL */
+	int (*set_xattr)(struct vfs_node *node, const struct vfs_name *name, const void *value, uint32_t size, uint32_t flags); /* [w] */
+	int (*list_xattr)(struct vfs_node *node, char *names, uint32_t *size); /* [r] as get_xattr */
+	int (*remove_xattr)(struct vfs_node *node, const struct vfs_name *name); /* [w] ERR_NODATA */
+};
+
+/* -- what a backend may call during an operation ---------------------------------------------------- */
+
+/* vfs_call_cred() - who asks; NULL for chimerad itself. */
+const struct op_cred *vfs_call_cred(const struct vfs_call *call);
+/* vfs_call_chunk() - size bytes at offset in a chunk answer the next part of a read; the reference passes to the call. */
+int vfs_call_chunk(struct vfs_call *call, uint32_t chunk, uint32_t offset, uint32_t size);
+/* vfs_call_bytes() - the same by copying (zeros when data is NULL). */
+int vfs_call_bytes(struct vfs_call *call, const void *data, uint32_t size);
+
+/* -- registration ------------------------------------------------------------------------------------ */
+
+/* backend_register() - built-in backends do it in a table; a loaded object exports `const struct backend_ops *chimera_backend(void)`. */
+int backend_register(const struct backend_ops *ops);
+const struct backend_ops *backend_find(const char *name);
+const struct backend_ops *backend_next(const struct backend_ops *after); /* NULL: the first */
+
+#endif
