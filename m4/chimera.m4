@@ -33,6 +33,11 @@ dnl CHIMERA_DEPENDENCIES - libraries; each missing one names its Debian package.
 AC_DEFUN([CHIMERA_DEPENDENCIES], [
   PKG_CHECK_MODULES([URING], [liburing >= 2.3], [], [AC_MSG_ERROR([liburing is missing: install liburing-dev])])
   PKG_CHECK_MODULES([INIH], [inih], [], [AC_MSG_ERROR([inih is missing: install libinih-dev])])
+  chimera_saved_cflags=$CFLAGS
+  CFLAGS="$CFLAGS $INIH_CFLAGS"
+  AC_CHECK_DECL([ini_max_line], [AC_DEFINE([HAVE_INI_MAX_LINE], [1], [inih takes its line limit at run time])], [],
+    [[#include <ini.h>]])
+  CFLAGS=$chimera_saved_cflags
   PKG_CHECK_MODULES([FUSE], [fuse3 >= 3.10], [], [AC_MSG_ERROR([libfuse3 is missing: install libfuse3-dev])])
   PKG_CHECK_MODULES([XXHASH], [libxxhash], [], [AC_MSG_ERROR([xxhash is missing: install libxxhash-dev])])
   PKG_CHECK_MODULES([SECCOMP], [libseccomp], [], [AC_MSG_ERROR([libseccomp is missing: install libseccomp-dev])])

@@ -59,6 +59,16 @@ int log_set_level(const char *module, enum log_level level);
 int log_level_parse(const char *text, enum log_level *level);
 const char *log_level_name(enum log_level level);
 
+/*
+ * log_set_clock() - where the stamps come from: nanoseconds since 1970. NULL: the system's clock, as at
+ * the start. The simulation sets its own. Called under the log's lock: it must not log.
+ */
+typedef uint64_t log_clock(void);
+void log_set_clock(log_clock *clock);
+
+/* log_lines() - how many lines of that level were written so far: tests check that no warning was. */
+uint64_t log_lines(enum log_level level);
+
 /* log_modules() - the first registered module, for listing; follow ->next. */
 const struct log_module *log_modules(void);
 
