@@ -6,6 +6,7 @@
 #define VFS_VFS_H
 
 #include "op/op.h"
+#include "op/step.h"
 #include "ring/pages.h"
 #include "vfs/backend.h"
 
@@ -50,27 +51,8 @@ int vfs_session_create(struct vfs *vfs, const struct vfs_session_config *cfg, st
 /* vfs_session_destroy() - closes its opens and watches; parks. No op of it may be running. */
 void vfs_session_destroy(struct vfs_session *session);
 
-/* Payload of a running op as memory: the transport resolves and bounds segments before vfs_run(). */
-struct vfs_payload {
-	struct iovec iov[OP_SEGS_MAX];
-	uint32_t chunks[OP_SEGS_MAX]; /* adoptable chunk, or PAGE_CHUNK_NONE */
-	int n_iov;
-};
-
-/* References that a read's answer holds until the op is put. Kept by the transport, private. */
-struct vfs_pins {
-	uint32_t chunks[OP_SEGS_MAX];
-	uint32_t n_chunks;
-};
-
+/* vfs_pins_release() - drops the references that a read answered. Any thread. */
 void vfs_pins_release(struct vfs *vfs, struct vfs_pins *pins);
-
-/* One op of a chain as the transport hands it over. op is private memory: validated here, trusted by nobody before. */
-struct vfs_step {
-	struct op *op;
-	struct vfs_payload *payload;
-	struct vfs_pins *pins; /* out: for reads */
-};
 
 /*
  * vfs_run() - runs the steps in order, in the calling fiber; parks as the backend does. Each op's status, out,
