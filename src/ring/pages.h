@@ -33,6 +33,11 @@ uint64_t pages_used(const struct pages *pages); /* bytes of chunks in use */
 int pages_alloc(struct pages *pages, uint32_t keep_from, uint32_t keep_to, uint32_t *chunk);
 void pages_get(struct pages *pages, uint32_t chunk);
 void pages_put(struct pages *pages, uint32_t chunk);
+/*
+ * pages_put_touched() - as pages_put(), by the chunk's only writer: bit i of touched says that bytes
+ * [4096 i, 4096 (i + 1)) may differ from zero. Reuse then clears only those.
+ */
+void pages_put_touched(struct pages *pages, uint32_t chunk, uint16_t touched);
 uint32_t pages_refs(const struct pages *pages, uint32_t chunk);
 
 static inline uint64_t pages_offset(uint32_t chunk)
