@@ -86,10 +86,12 @@ int fiber_cond_timedwait(struct fiber_cond *c, struct fiber_mutex *m, uint64_t d
 void fiber_cond_signal(struct fiber_cond *c);
 void fiber_cond_broadcast(struct fiber_cond *c);
 
-/* A join counts running work: add before starting it, done when it ends, wait parks until none is left. */
+/*
+ * A join counts running work: add before starting it, done when it ends (also outside a fiber), wait
+ * parks until none is left. The join may go away once wait has returned.
+ */
 struct fiber_join {
-	struct fiber_mutex lock;
-	struct fiber_cond zero;
+	struct fiber_cond zero; /* its guard protects n_running too */
 	uint32_t n_running;
 };
 

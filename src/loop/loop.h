@@ -67,10 +67,14 @@ void loop_post(struct loop *loop, struct loop_task *task);
 struct loop_timer {
 	void (*fn)(struct loop_timer *timer);
 	uint64_t deadline_ns;
-	uint32_t heap_index; /* 0: not armed */
+	bool armed;
+	struct loop_timer *child, *next, **link; /* the loop's: a pairing heap */
 };
 
-/* Timers: loop thread only. Starting an armed timer moves it. fn runs outside any fiber. */
+/*
+ * Timers: loop thread only; start from all-zero but fn. Starting an armed timer moves it, stopping one
+ * that is not armed does nothing. fn runs outside any fiber, with the timer no longer armed.
+ */
 void loop_timer_start(struct loop *loop, struct loop_timer *timer, uint64_t deadline_ns);
 void loop_timer_stop(struct loop *loop, struct loop_timer *timer);
 
