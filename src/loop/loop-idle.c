@@ -22,7 +22,8 @@ static void score_spell(struct loop *loop, uint64_t length_ns)
 	bool hit = length_ns <= loop->config.spin_us_max * NS_PER_US;
 	int32_t score = loop->spin_score + (hit ? SCORE_HIT : -SCORE_MISS);
 
-	loop->spin_score = MAX(0, MIN(score, SCORE_MAX));
+	score = MIN(score, SCORE_MAX);
+	loop->spin_score = MAX(score, 0);
 }
 
 int loop_run_pollers(struct loop *loop)
