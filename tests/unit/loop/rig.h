@@ -1,17 +1,40 @@
 /*
  * What every test of the loop stands on: a loop on the calling thread that runs one fiber until it says
- * rig_done(). The engine is the one that rig_engine names.
+ * rig_done(), and a way to run a test once for each engine.
  */
 #ifndef TESTS_UNIT_LOOP_RIG_H
 #define TESTS_UNIT_LOOP_RIG_H
 
+#include <criterion/criterion.h>
+
+#include "base/err.h"
 #include "loop/loop.h"
 
-/* LOOP_AUTO at first; a test suite that runs for each engine sets it. */
+/* LOOP_AUTO at first. */
 extern enum loop_engine rig_engine;
 
-/* rig_run() - runs fn(arg) in a fiber of a new loop until rig_done(). */
+/* rig_run() - runs fn(arg) in a fiber of a new loop until rig_done(). An engine that can't be had here skips the test. */
 void rig_run(fiber_fn *fn, void *arg);
 void rig_done(void);
+
+/* rig_addr() - an address nobody else uses: a loopback port the system picks, or a Unix path. */
+struct net_addr rig_addr(int family);
+
+/* rig_read() - reads exactly size bytes, or fewer before the end; the count or an error. */
+ssize_t rig_read(struct stream *s, void *data, size_t size);
+ssize_t rig_write(struct stream *s, const void *data, size_t size);
+
+#define ENGINE_TEST(suite, name, fn, engine)                                               \
+	Test(suite, name, .timeout = 60)                                                   \
+	{                                                                                  \
+		rig_engine = engine;                                                       \
+		rig_run(fn, NULL);                                                         \
+	}
+
+/* KERNEL_TEST() - shown for the engines with real descriptors. EACH_TEST() - for the simulated one too. */
+#define KERNEL_TEST(suite, name, fn)                                                       \
+	ENGINE_TEST(suite, name##_epoll, fn, LOOP_EPOLL)
+#define EACH_TEST(suite, name, fn)                                                         \
+	KERNEL_TEST(suite, name, fn)
 
 #endif
