@@ -299,6 +299,7 @@ void do_forget(struct ex *x)
 		ex_fail(x, "fadvise of file %d", file);
 }
 
+/* What was stored through a mapping need not be seen by direct I/O before it is synced. */
 static int open_direct(struct ex *x, int *file, int flags)
 {
 	char path[EX_PATH_MAX];
@@ -306,6 +307,8 @@ static int open_direct(struct ex *x, int *file, int flags)
 	*file = ex_pick_file(x);
 	if (*file == NO_FILE || !ex_find_name(x, *file, path))
 		return -1;
+	if (fsync(ex_fd(x, *file)) != 0)
+		ex_fail(x, "fsync of file %d", *file);
 	int fd = open(path, flags | O_DIRECT);
 	if (fd < 0)
 		ex_refused(x, fd, "open with O_DIRECT");
@@ -377,7 +380,8 @@ void do_stat(struct ex *x)
 	ex_log(x, "file %d", file);
 	if (fstat(ex_fd(x, file), &st) != 0)
 		ex_fail(x, "fstat of file %d", file);
-	if (st.st_size != f->size || (st.st_mode & 07777) != f->mode || (f->n_links && st.st_nlink != f->n_links))
+	/* An NFS client keeps a removed name of an open file as a hidden link until the file is closed. */
+	if (st.st_size != f->size || (st.st_mode & 07777) != f->mode || st.st_nlink < f->n_links)
 		ex_fail(x, "file %d: size %lld mode %o links %u, expected %u %o %u", file, (long long)st.st_size,
 		        st.st_mode & 07777, (unsigned)st.st_nlink, f->size, f->mode, f->n_links);
 }
