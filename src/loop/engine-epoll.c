@@ -24,6 +24,7 @@
 struct epoll_state {
 	int epfd;
 	int kick_fd;
+	bool coarse;  /* no epoll_pwait2() */
 	int n_events; /* of the batch being dispatched */
 	struct epoll_event events[MAX_EVENTS];
 };
@@ -84,18 +85,36 @@ static void dispatch(const struct epoll_event *ev)
 		io_ready((struct io *)(uintptr_t)tag, IO_WRITE);
 }
 
-/* Rounded up, so that a timer is due when its sleep is over. */
-static int sleep_ms(uint64_t deadline_ns)
+/* epoll_pwait2() came with Linux 5.11; before it sleeps are whole milliseconds, rounded up. */
+static int sleep_coarse(struct epoll_state *st, uint64_t ns)
 {
-	uint64_t now, ms;
+	uint64_t ms = ns == UINT64_MAX ? 0 : (ns + NS_PER_MS - 1) / NS_PER_MS;
 
-	if (deadline_ns == 0)
-		return 0;
-	if (deadline_ns == UINT64_MAX)
-		return -1;
-	now = clock_monotonic_ns();
-	ms = deadline_ns <= now ? 0 : (deadline_ns - now + NS_PER_MS - 1) / NS_PER_MS;
-	return (int)MIN(ms, (uint64_t)MAX_SLEEP_MS);
+	return epoll_wait(st->epfd, st->events, MAX_EVENTS,
+	                  ns == UINT64_MAX ? -1 : (int)MIN(ms, (uint64_t)MAX_SLEEP_MS));
+}
+
+static int sleep_ns(struct epoll_state *st, uint64_t ns)
+{
+	struct timespec ts = {(time_t)(ns / NS_PER_SEC), (long)(ns % NS_PER_SEC)};
+	int n;
+
+	if (st->coarse)
+		return sleep_coarse(st, ns);
+	n = epoll_pwait2(st->epfd, st->events, MAX_EVENTS, ns == UINT64_MAX ? NULL : &ts, NULL);
+	if (n >= 0 || errno != ENOSYS)
+		return n;
+	st->coarse = true;
+	return sleep_coarse(st, ns);
+}
+
+static int collect(struct epoll_state *st, uint64_t deadline_ns)
+{
+	uint64_t now = deadline_ns && deadline_ns != UINT64_MAX ? clock_monotonic_ns() : 0;
+
+	if (deadline_ns <= now)
+		return epoll_wait(st->epfd, st->events, MAX_EVENTS, 0);
+	return sleep_ns(st, deadline_ns - now);
 }
 
 static int epoll_wait_events(struct loop *loop, uint64_t deadline_ns)
@@ -103,7 +122,7 @@ static int epoll_wait_events(struct loop *loop, uint64_t deadline_ns)
 	struct epoll_state *st = loop->engine_state;
 	int n = 0;
 
-	st->n_events = epoll_wait(st->epfd, st->events, MAX_EVENTS, sleep_ms(deadline_ns));
+	st->n_events = collect(st, deadline_ns);
 	for (int i = 0; i < st->n_events; i++) {
 		if (!st->events[i].data.u64)
 			continue;
@@ -167,6 +186,7 @@ static void epoll_bell_forget(struct doorbell *bell)
 
 const struct engine_ops engine_epoll = {
 	.name = "epoll",
+	.look_ns = 5 * NS_PER_US,
 	.init = epoll_init,
 	.begin = epoll_begin,
 	.fini = epoll_fini,

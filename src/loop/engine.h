@@ -79,6 +79,7 @@ struct file_ops {
 
 struct engine_ops {
 	const char *name;
+	uint32_t look_ns; /* a busy loop lets the engine look this often at the most: what a look costs, times ten */
 	int (*init)(struct loop *loop);
 	int (*begin)(struct loop *loop);
 	void (*fini)(struct loop *loop);

@@ -14,9 +14,6 @@
 #define SCORE_HIT 1
 #define SCORE_MISS 2
 
-/* While pollers are busy or being watched, the engine is looked at this often unless it was busy just now. */
-#define ENGINE_LOOK_NS (5 * NS_PER_US)
-
 static void score_spell(struct loop *loop, uint64_t length_ns)
 {
 	bool hit = length_ns <= loop->config.spin_us_max * NS_PER_US;
@@ -80,7 +77,7 @@ int loop_look(struct loop *loop)
 {
 	int n;
 
-	if (!loop->engine_hot && loop->now_ns - loop->engine_looked_ns < ENGINE_LOOK_NS)
+	if (!loop->engine_hot && loop->now_ns - loop->engine_looked_ns < loop->engine->look_ns)
 		return 0;
 	n = loop->engine->wait(loop, 0);
 	loop->engine_hot = n > 0;

@@ -17,6 +17,7 @@
 __thread struct loop *this_loop;
 
 static const struct engine_ops *const engines[] = {
+	[LOOP_IO_URING] = &engine_uring,
 	[LOOP_EPOLL] = &engine_epoll,
 };
 

@@ -33,7 +33,8 @@ ssize_t rig_write(struct stream *s, const void *data, size_t size);
 
 /* KERNEL_TEST() - shown for the engines with real descriptors. EACH_TEST() - for the simulated one too. */
 #define KERNEL_TEST(suite, name, fn)                                                       \
-	ENGINE_TEST(suite, name##_epoll, fn, LOOP_EPOLL)
+	ENGINE_TEST(suite, name##_epoll, fn, LOOP_EPOLL)                                   \
+	ENGINE_TEST(suite, name##_uring, fn, LOOP_IO_URING)
 #define EACH_TEST(suite, name, fn)                                                         \
 	KERNEL_TEST(suite, name, fn)
 
