@@ -46,7 +46,11 @@ enum op_info_flags {
 enum { OPEN_EXISTING, OPEN_UNCHECKED, OPEN_GUARDED, OPEN_EXCLUSIVE }; /* disposition; RFC 1813 section 3.3.8 */
 enum { OPEN_READ = 1, OPEN_WRITE = 2 };                                /* access, deny */
 enum { OPEN_NO_STATE = 1, OPEN_TRUNCATE = 2, OPEN_NOFOLLOW_DIR = 4 };  /* flags; the last: ERR_ISDIR for directories */
+#ifdef RENAME_NOREPLACE /* <stdio.h> came first: the same values */
+enum { RENAME_REPLACE = 0 };
+#else
 enum { RENAME_REPLACE = 0, RENAME_NOREPLACE = 1, RENAME_EXCHANGE = 2 };
+#endif
 enum { REMOVE_FILE = 1, REMOVE_DIR = 2 };
 enum { WRITE_UNSTABLE, WRITE_DATA_SYNC, WRITE_FILE_SYNC };             /* RFC 1813 stable_how */
 enum { WRITE_APPEND = 1 };
