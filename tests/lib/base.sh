@@ -85,15 +85,14 @@ note() { sed 's/^/# /'; }
 
 # check NAME COMMAND... - one case: passes if COMMAND does; what it said is shown when it fails.
 check() {
-	local name=$1 log=$WORK/check.log
+	local name=$1 log=$WORK/check.log status
 	shift
-	if "$@" >"$log" 2>&1; then
-		ok "$name"
-	else
-		not_ok "$name"
-		{ printf 'exit %s: %s\n' "$?" "$*"; tail -40 "$log"; } | note
-		return 1
-	fi
+	"$@" >"$log" 2>&1
+	status=$?
+	[ "$status" = 0 ] && ok "$name" && return
+	not_ok "$name"
+	{ printf 'status %s: %s\n' "$status" "$*"; tail -40 "$log"; } | note
+	return "$status"
 }
 
 # tap_end - the plan and the exit status; the last line of every test script.
