@@ -30,4 +30,7 @@
 /* TAKE(p): the value of the owning pointer p, leaving NULL behind: ownership moves. */
 #define TAKE(p) ({ __typeof__(p) t_ = (p); (p) = NULL; t_; })
 
+/* TAKE_FD(fd): the same for a descriptor, leaving -1. */
+#define TAKE_FD(fd) ({ int t_ = (fd); (fd) = -1; t_; })
+
 #endif
