@@ -62,7 +62,7 @@ static struct fiber_waiter *pop(struct fiber_waiter **head)
 
 	if (w) {
 		*head = w->next;
-		__atomic_store_n(&w->state, TAKEN, __ATOMIC_RELAXED);
+		w->state = TAKEN;
 	}
 	return w;
 }
@@ -312,7 +312,7 @@ static struct fiber_waiter *take_all(struct fiber_cond *c)
 	struct fiber_waiter *w, *first = c->head;
 
 	for (w = first; w; w = w->next)
-		__atomic_store_n(&w->state, TAKEN, __ATOMIC_RELAXED);
+		w->state = TAKEN;
 	c->head = NULL;
 	return first;
 }
