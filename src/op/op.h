@@ -20,8 +20,8 @@
 
 #define OP_NAME_MAX 255          /* bytes of one name */
 #define OP_PATH_MAX 4096         /* bytes of a path or symbolic link target */
-#define OP_XATTR_MAX 65536       /* bytes of one extended attribute's value */
-#define OP_KV_MAX 65536          /* bytes of one key's value */
+#define OP_XATTR_MAX 65536u      /* bytes of one extended attribute's value */
+#define OP_KV_MAX 65536u         /* bytes of one key's value */
 #define OP_IO_MAX (1u << 20)     /* bytes of one read or write */
 #define OP_INLINE_MAX 512        /* bytes of read data carried in the slot */
 #define OP_VAR_MAX 528           /* bytes of names in one op: two of the longest, terminated */
@@ -132,7 +132,7 @@ struct op_seg {
 /* Bits of op.flags. */
 enum op_flags {
 	OP_F_CHAIN = 1,          /* another op of the same chain follows; it runs only if this one succeeds, else ERR_CANCELED */
-	OP_F_PREV = 2,           /* the object is what the op before it in the chain produced or used, not op.obj */
+	OP_F_PREV = 2,           /* the object is what the op before it in the chain produced or used, not op.obj; an open_id of 0 is the one it opened */
 	OP_F_OWNER_OVERRIDE = 4, /* the owner may read and write whatever the mode says (NFS opens at the client) */
 };
 

@@ -218,6 +218,8 @@ struct backend_ops {
 
 /* -- what a backend may call during an operation ---------------------------------------------------- */
 
+/* vfs_now() - the time to stamp on objects, real or simulated. */
+struct op_time vfs_now(void);
 /* vfs_call_cred() - who asks; NULL for chimerad itself. */
 const struct op_cred *vfs_call_cred(const struct vfs_call *call);
 /* vfs_call_chunk() - size bytes at offset in a chunk answer the next part of a read; the reference passes to the call. */

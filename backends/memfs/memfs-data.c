@@ -1,0 +1,343 @@
+/*
+ * File data. One invariant carries everything: bytes of a granule that is not present are zero, in the
+ * chunk too. So a read refers to whole chunks without looking at granules, a hole in a chunk costs
+ * nothing, and what is left of a chunk's old content is known to the granule when it is reused.
+ */
+#include <string.h>
+
+#include "backends/memfs/memfs.h"
+
+#define ALL_GRANULES ((1u << MEMFS_GRANULES) - 1)
+
+/* The part of [from, to) within the chunk that has from. */
+struct piece {
+	uint64_t index;
+	uint32_t at;
+	uint32_t size;
+};
+
+static struct piece piece_of(uint64_t from, uint64_t to)
+{
+	struct piece p = {from / PAGE_CHUNK_SIZE, (uint32_t)(from % PAGE_CHUNK_SIZE), 0};
+	p.size = (uint32_t)MIN((uint64_t)(PAGE_CHUNK_SIZE - p.at), to - from);
+	return p;
+}
+
+/* Granules that a piece touches, and those it covers whole. */
+static uint32_t touched(const struct piece *p)
+{
+	uint32_t first = p->at / MEMFS_GRANULE, last = (p->at + p->size - 1) / MEMFS_GRANULE;
+	return (ALL_GRANULES >> (MEMFS_GRANULES - 1 - last)) & (ALL_GRANULES << first);
+}
+
+static uint32_t covered(const struct piece *p)
+{
+	uint32_t first = ALIGN_UP(p->at, MEMFS_GRANULE) / MEMFS_GRANULE, end = (p->at + p->size) / MEMFS_GRANULE;
+	return first < end ? (ALL_GRANULES >> (MEMFS_GRANULES - end)) & (ALL_GRANULES << first) : 0;
+}
+
+static uint8_t *bytes_of(const struct memfs_node *n, const struct memfs_ref *ref)
+{
+	return pages_base(n->node.mount->pages) + pages_offset(ref->chunk);
+}
+
+static void count_space(struct memfs_node *n, int64_t granules)
+{
+	n->attr.space += (uint64_t)(granules * (int64_t)MEMFS_GRANULE);
+}
+
+/* ---- taking and giving granules */
+
+static int add_granules(struct memfs_node *n, struct memfs_ref *ref, uint32_t mask)
+{
+	uint32_t fresh = mask & ~(uint32_t)ref->present;
+	int n_fresh = __builtin_popcount(fresh);
+	int err = n_fresh ? memfs_charge(memfs_of(n), (uint64_t)n_fresh) : 0;
+	if (err)
+		return err;
+	ref->present |= (uint16_t)fresh;
+	count_space(n, n_fresh);
+	return 0;
+}
+
+static void drop_granules(struct memfs_node *n, struct memfs_ref *ref, uint32_t mask)
+{
+	int n_gone = __builtin_popcount(ref->present & mask);
+	ref->present &= (uint16_t)~mask;
+	memfs_refund(memfs_of(n), (uint64_t)n_gone);
+	count_space(n, -n_gone);
+}
+
+static void drop_chunk(struct memfs_node *n, struct memfs_ref *ref)
+{
+	pages_put_touched(n->node.mount->pages, ref->chunk, ref->present);
+	drop_granules(n, ref, ALL_GRANULES);
+	ref->chunk = PAGE_CHUNK_NONE;
+}
+
+/* A piece becomes zero and, where it covers granules, a hole. */
+static void punch_piece(struct memfs_node *n, struct memfs_ref *ref, const struct piece *p)
+{
+	if (p->size == PAGE_CHUNK_SIZE) {
+		drop_chunk(n, ref);
+		return;
+	}
+	if (ref->present & touched(p))
+		memset(bytes_of(n, ref) + p->at, 0, p->size);
+	drop_granules(n, ref, covered(p));
+	if (ref->present == 0)
+		drop_chunk(n, ref);
+}
+
+static void punch(struct memfs_node *n, uint64_t from, uint64_t to)
+{
+	while (from < to) {
+		uint64_t index = from / PAGE_CHUNK_SIZE;
+		struct memfs_ref *ref = memfs_map_next(&n->map, &index);
+		from = MAX(from, index * PAGE_CHUNK_SIZE);
+		if (!ref || from >= to)
+			return;
+		struct piece p = piece_of(from, to);
+		punch_piece(n, ref, &p);
+		from += p.size;
+	}
+}
+
+void memfs_drop_data(struct memfs_node *n)
+{
+	punch(n, 0, UINT64_MAX & ~(uint64_t)(PAGE_CHUNK_SIZE - 1));
+	memfs_map_trim(&n->map, 0);
+}
+
+int memfs_resize(struct memfs_node *n, uint64_t size)
+{
+	uint64_t old = n->attr.size;
+	if (size < old) {
+		uint64_t end = ALIGN_UP(old, (uint64_t)PAGE_CHUNK_SIZE);
+		punch(n, size, end);
+		memfs_map_trim(&n->map, ALIGN_UP(size, (uint64_t)PAGE_CHUNK_SIZE) / PAGE_CHUNK_SIZE);
+	}
+	n->attr.size = size;
+	return 0;
+}
+
+/* ---- read */
+
+int memfs_read(struct vfs_call *call, struct vfs_node *node, uint64_t offset, uint32_t size)
+{
+	struct memfs_node *n = memfs_node_of(node);
+	uint64_t end = offset + size;
+	int err = 0;
+	while (!err && offset < end) {
+		struct piece p = piece_of(offset, end);
+		const struct memfs_ref *ref = memfs_map_get(&n->map, p.index);
+		if (ref) {
+			pages_get(node->mount->pages, ref->chunk);
+			err = vfs_call_chunk(call, ref->chunk, p.at, p.size);
+		} else {
+			err = vfs_call_bytes(call, NULL, p.size);
+		}
+		offset += p.size;
+	}
+	memfs_stamp_read(n);
+	return err;
+}
+
+/* ---- write */
+
+/* Where the payload stands. */
+struct source {
+	const struct vfs_write *w;
+	int i;       /* the current entry */
+	size_t done; /* bytes of it that were taken */
+};
+
+static void take_bytes(struct source *s, uint8_t *to, size_t size)
+{
+	while (size) {
+		const struct iovec *v = &s->w->iov[s->i];
+		size_t n = MIN(v->iov_len - s->done, size);
+		memcpy(to, (const uint8_t *)v->iov_base + s->done, n);
+		to += n;
+		size -= n;
+		s->done += n;
+		if (s->done == v->iov_len) {
+			s->i++;
+			s->done = 0;
+		}
+	}
+}
+
+/* The chunk that may take a whole piece's place, or none. */
+static uint32_t adoptable(const struct source *s, const struct piece *p)
+{
+	bool whole = p->size == PAGE_CHUNK_SIZE && s->done == 0 && s->w->iov[s->i].iov_len == PAGE_CHUNK_SIZE;
+	return whole ? s->w->chunks[s->i] : PAGE_CHUNK_NONE;
+}
+
+static int adopt(struct memfs_node *n, struct memfs_ref *ref, struct source *s, uint32_t chunk)
+{
+	uint16_t before = ref->present;
+	int err = add_granules(n, ref, ALL_GRANULES);
+	if (err)
+		return err;
+	pages_get(n->node.mount->pages, chunk);
+	if (ref->chunk)
+		pages_put_touched(n->node.mount->pages, ref->chunk, before);
+	ref->chunk = chunk;
+	s->i++;
+	return 0;
+}
+
+/* Makes sure that ref has a chunk; a new one is zero but for what the piece will overwrite. */
+static int ensure_chunk(struct memfs_node *n, struct memfs_ref *ref, const struct piece *p)
+{
+	if (ref->chunk)
+		return 0;
+	return pages_alloc(n->node.mount->pages, p->at, p->at + p->size, &ref->chunk);
+}
+
+static int write_piece(struct memfs_node *n, struct source *s, const struct piece *p)
+{
+	struct memfs_ref *ref = memfs_map_make(&n->map, p->index);
+	if (!ref)
+		return ERR_NOSPC;
+	uint32_t chunk = adoptable(s, p);
+	if (chunk)
+		return adopt(n, ref, s, chunk);
+	bool fresh = ref->chunk == PAGE_CHUNK_NONE;
+	int err = ensure_chunk(n, ref, p);
+	if (err)
+		return err;
+	err = add_granules(n, ref, touched(p));
+	if (err && fresh) {
+		/* Not yet overwritten, so not known to be zero. */
+		pages_put(n->node.mount->pages, ref->chunk);
+		ref->chunk = PAGE_CHUNK_NONE;
+	}
+	if (!err)
+		take_bytes(s, bytes_of(n, ref) + p->at, p->size);
+	return err;
+}
+
+int memfs_write(struct vfs_call *call, struct vfs_node *node, struct vfs_write *w)
+{
+	struct memfs_node *n = memfs_node_of(node);
+	struct source s = {w, 0, 0};
+	uint64_t at = w->offset, end = w->offset + w->size;
+	int err = 0;
+	while (!err && at < end) {
+		struct piece p = piece_of(at, end);
+		err = write_piece(n, &s, &p);
+		at += p.size;
+	}
+	if (err) {
+		/* What came after the old end must not show when the file grows again. */
+		if (end > n->attr.size)
+			punch(n, n->attr.size, ALIGN_UP(end, (uint64_t)PAGE_CHUNK_SIZE));
+		return err;
+	}
+	if (end > n->attr.size)
+		n->attr.size = end;
+	w->stability = WRITE_FILE_SYNC;
+	memfs_touch(n, true);
+	return 0;
+}
+
+/* ---- allocation */
+
+static int allocate_piece(struct memfs_node *n, const struct piece *p)
+{
+	struct memfs_ref *ref = memfs_map_make(&n->map, p->index);
+	if (!ref)
+		return ERR_NOSPC;
+	bool fresh = ref->chunk == PAGE_CHUNK_NONE;
+	struct piece nothing = {p->index, 0, 0};
+	int err = ensure_chunk(n, ref, &nothing);
+	if (!err)
+		err = add_granules(n, ref, touched(p));
+	if (err && fresh && ref->chunk)
+		drop_chunk(n, ref);
+	return err;
+}
+
+int memfs_allocate(struct vfs_node *node, uint64_t offset, uint64_t size, bool keep_size)
+{
+	struct memfs_node *n = memfs_node_of(node);
+	uint64_t end = offset + size, free_granules = memfs_of(n)->n_granules_max - MIN(memfs_of(n)->n_granules_max, memfs_of(n)->n_granules);
+	int err = 0;
+	/* What can't succeed is not begun: it would leave its first part behind. */
+	if (size / MEMFS_GRANULE > free_granules + n->attr.space / MEMFS_GRANULE)
+		return ERR_NOSPC;
+	for (uint64_t at = offset; !err && at < end;) {
+		struct piece p = piece_of(at, end);
+		err = allocate_piece(n, &p);
+		at += p.size;
+	}
+	if (err) {
+		if (end > n->attr.size)
+			punch(n, MAX(offset, n->attr.size), end);
+		return err;
+	}
+	if (!keep_size && end > n->attr.size)
+		n->attr.size = end;
+	memfs_touch(n, true);
+	return 0;
+}
+
+int memfs_deallocate(struct vfs_node *node, uint64_t offset, uint64_t size)
+{
+	struct memfs_node *n = memfs_node_of(node);
+	punch(n, offset, offset + size);
+	memfs_touch(n, true);
+	return 0;
+}
+
+int memfs_zero(struct vfs_node *node, uint64_t offset, uint64_t size, bool keep_size)
+{
+	struct memfs_node *n = memfs_node_of(node);
+	punch(n, offset, offset + size);
+	return memfs_allocate(node, offset, size, keep_size);
+}
+
+/* ---- seek */
+
+static int seek_data(struct memfs_node *n, uint64_t offset, uint64_t *found)
+{
+	uint64_t index = offset / PAGE_CHUNK_SIZE, wanted = index;
+	uint32_t first = (uint32_t)(offset % PAGE_CHUNK_SIZE) / MEMFS_GRANULE;
+	for (struct memfs_ref *ref; (ref = memfs_map_next(&n->map, &index)); index++, first = 0) {
+		uint32_t mask = ref->present & (index == wanted ? ALL_GRANULES << first : ALL_GRANULES);
+		if (!mask)
+			continue;
+		uint64_t at = index * PAGE_CHUNK_SIZE + (uint64_t)__builtin_ctz(mask) * MEMFS_GRANULE;
+		*found = MAX(at, offset);
+		return *found < n->attr.size ? 0 : ERR_NXIO;
+	}
+	return ERR_NXIO;
+}
+
+static int seek_hole(struct memfs_node *n, uint64_t offset, uint64_t *found)
+{
+	uint64_t at = offset;
+	while (at < n->attr.size) {
+		uint64_t index = at / PAGE_CHUNK_SIZE;
+		const struct memfs_ref *ref = memfs_map_get(&n->map, index);
+		uint32_t first = (uint32_t)(at % PAGE_CHUNK_SIZE) / MEMFS_GRANULE;
+		uint32_t holes = ref ? ~(uint32_t)ref->present & ALL_GRANULES & (ALL_GRANULES << first) : 1u << first;
+		uint64_t base = index * PAGE_CHUNK_SIZE;
+		if (holes) {
+			at = MAX(at, base + (uint64_t)__builtin_ctz(holes) * MEMFS_GRANULE);
+			break;
+		}
+		at = base + PAGE_CHUNK_SIZE;
+	}
+	*found = MIN(at, n->attr.size);
+	return 0;
+}
+
+int memfs_seek(struct vfs_node *node, uint64_t offset, uint32_t what, uint64_t *found)
+{
+	struct memfs_node *n = memfs_node_of(node);
+	return what == SEEK_TO_DATA ? seek_data(n, offset, found) : seek_hole(n, offset, found);
+}

@@ -1,0 +1,159 @@
+/* The store: mounting with its options, the budget, and the table of what memfs can do. */
+#include "backends/memfs/memfs.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "backends/memfs/backend.h"
+#include "base/str.h"
+
+#define CAPACITY_DEFAULT (4ULL << 30)
+#define NODES_MIN 64u
+#define BYTES_PER_NODE 4096u /* of the capacity, for the default number of inodes */
+
+int memfs_charge(struct memfs *fs, uint64_t n)
+{
+	if (atomic_fetch_add_explicit(&fs->n_granules, n, memory_order_relaxed) + n <= fs->n_granules_max)
+		return 0;
+	memfs_refund(fs, n);
+	return ERR_NOSPC;
+}
+
+void memfs_refund(struct memfs *fs, uint64_t n)
+{
+	atomic_fetch_sub_explicit(&fs->n_granules, n, memory_order_relaxed);
+}
+
+static int bad_option(char **why, const struct vfs_option *o)
+{
+	if (asprintf(why, "memfs: %s=%s is not valid", o->key, o->value) < 0)
+		*why = NULL;
+	return ERR_INVAL;
+}
+
+static int parse_options(struct memfs *fs, const struct vfs_option *options, char **why)
+{
+	uint64_t capacity = CAPACITY_DEFAULT, n_nodes = 0, max_nodes = 1ULL << MEMFS_SLOT_BITS;
+	for (const struct vfs_option *o = options; o->key; o++) {
+		int err = ERR_INVAL;
+		if (strcmp(o->key, "capacity") == 0)
+			err = str_parse_size(o->value, &capacity);
+		else if (strcmp(o->key, "inodes") == 0)
+			err = str_parse_u64(o->value, 0, max_nodes, &n_nodes);
+		if (err)
+			return bad_option(why, o);
+	}
+	fs->n_granules_max = capacity / MEMFS_GRANULE;
+	if (n_nodes == 0)
+		n_nodes = MAX(capacity / BYTES_PER_NODE, (uint64_t)NODES_MIN);
+	fs->n_nodes_max = MIN(n_nodes, max_nodes);
+	return 0;
+}
+
+static int make_root(struct memfs *fs)
+{
+	struct op_time now = vfs_now();
+	struct op_attr attr = {.mask = ATTR_MODE | ATTR_UID | ATTR_GID, .mode = 0755, .atime = now, .mtime = now};
+	struct vfs_create what = {.type = OP_TYPE_DIR, .attr = &attr};
+	struct memfs_node *root;
+	int err = memfs_node_new(fs, &what, &root);
+	if (err)
+		return err;
+	memfs_dir_init(root, root);
+	root->attr.nlink = 2;
+	fs->mount->root = vfs_node_get(&root->node);
+	return 0;
+}
+
+static void memfs_free(struct memfs *fs)
+{
+	memfs_table_fini(fs);
+	free(fs);
+}
+
+static int memfs_mount(struct vfs_mount *m, const struct vfs_option *options, char **why)
+{
+	struct memfs *fs = aligned_alloc(CACHE_LINE, ALIGN_UP(sizeof(*fs), (size_t)CACHE_LINE));
+	if (!fs)
+		return ERR_NOMEM;
+	memset(fs, 0, sizeof(*fs));
+	fs->mount = m;
+	m->store = fs;
+	loop_random(&fs->instance, sizeof(fs->instance));
+	loop_random(fs->name_key, sizeof(fs->name_key));
+	int err = parse_options(fs, options, why);
+	if (!err)
+		err = memfs_table_init(fs);
+	if (!err)
+		err = make_root(fs);
+	if (err)
+		memfs_free(fs);
+	return err;
+}
+
+static void memfs_unmount(struct vfs_mount *m)
+{
+	memfs_free(m->store);
+}
+
+static int memfs_statfs(struct vfs_mount *m, struct op_statfs *st)
+{
+	struct memfs *fs = m->store;
+	uint64_t used = fs->n_granules, nodes = fs->n_nodes;
+	*st = (struct op_statfs){
+		.total_bytes = fs->n_granules_max * MEMFS_GRANULE,
+		.free_bytes = (fs->n_granules_max - MIN(used, fs->n_granules_max)) * MEMFS_GRANULE,
+		.total_files = fs->n_nodes_max,
+		.free_files = fs->n_nodes_max - MIN(nodes, fs->n_nodes_max),
+		.max_file_size = INT64_MAX,
+		.name_max = OP_NAME_MAX,
+		.link_max = UINT32_MAX >> 1,
+		.time_delta_ns = 1,
+	};
+	st->avail_bytes = st->free_bytes;
+	st->avail_files = st->free_files;
+	return 0;
+}
+
+static const struct backend_option memfs_options[] = {
+	{"capacity", "size", "4G", "bytes of data at most"},
+	{"inodes", "number", "0", "files and directories at most; 0: one for each 4 KiB of capacity"},
+	{NULL, NULL, NULL, NULL},
+};
+
+const struct backend_ops memfs_backend = {
+	.abi = VFS_BACKEND_ABI,
+	.caps = VFS_CAP_ADOPT | VFS_CAP_SPARSE | VFS_CAP_XATTR,
+	.name = "memfs",
+	.summary = "files in memory, gone after a restart",
+	.options = memfs_options,
+	.mount = memfs_mount,
+	.unmount = memfs_unmount,
+	.statfs = memfs_statfs,
+	.node_handle = memfs_node_handle,
+	.node_get = memfs_node_get,
+	.node_release = memfs_node_release,
+	.getattr = memfs_getattr,
+	.setattr = memfs_setattr,
+	.readlink = memfs_readlink,
+	.lookup = memfs_lookup,
+	.parent = memfs_parent,
+	.readdir = memfs_readdir,
+	.create = memfs_create,
+	.create_unlinked = memfs_create_unlinked,
+	.verifier = memfs_verifier,
+	.link = memfs_link,
+	.remove = memfs_remove,
+	.rename = memfs_rename,
+	.read = memfs_read,
+	.write = memfs_write,
+	.allocate = memfs_allocate,
+	.deallocate = memfs_deallocate,
+	.zero = memfs_zero,
+	.seek = memfs_seek,
+	.get_xattr = memfs_get_xattr,
+	.set_xattr = memfs_set_xattr,
+	.list_xattr = memfs_list_xattr,
+	.remove_xattr = memfs_remove_xattr,
+};

@@ -1,0 +1,181 @@
+/* Attributes: answering them, setting them, before and after a change, and what depends on them alone. */
+#include "vfs/access.h"
+#include "vfs/vfs-impl.h"
+
+#define NSEC_MAX 999999999u
+
+int vfs_attr(struct vfs_node *node, struct op_attr *attr)
+{
+	int err = node->mount->ops->getattr(node, attr);
+	attr->fsid = node->mount->fsid;
+	attr->mask = err ? 0 : attr->mask | ATTR_FSID;
+	return err;
+}
+
+int vfs_attr_locked(struct vfs_node *node, struct op_attr *attr)
+{
+	fiber_rwlock_rdlock(&node->lock);
+	int err = vfs_attr(node, attr);
+	fiber_rwlock_rdunlock(&node->lock);
+	return err;
+}
+
+int vfs_pre(struct vfs_node *node, struct op_wcc *wcc)
+{
+	int err = vfs_attr(node, &wcc->post);
+	if (err)
+		return err;
+	wcc->pre = (struct op_pre){1, wcc->post.size, wcc->post.change, wcc->post.mtime, wcc->post.ctime};
+	return 0;
+}
+
+void vfs_post(struct vfs_node *node, struct op_wcc *wcc)
+{
+	vfs_attr(node, &wcc->post);
+}
+
+int vfs_op_getattr(struct vfs_call *c)
+{
+	return vfs_attr_locked(c->node, &c->op->out.getattr.attr);
+}
+
+/* ---- setattr */
+
+static bool time_valid(const struct op_attr *a, uint64_t bit, const struct op_time *t)
+{
+	return !(a->mask & bit) || t->nsec <= NSEC_MAX;
+}
+
+static int check_settable(const struct vfs_node *node, const struct op_attr *set)
+{
+	if (set->mask & ~(uint64_t)ATTR_SETTABLE)
+		return ERR_INVAL;
+	if (!time_valid(set, ATTR_ATIME, &set->atime) || !time_valid(set, ATTR_MTIME, &set->mtime) ||
+	    !time_valid(set, ATTR_BTIME, &set->btime))
+		return ERR_INVAL;
+	if ((set->mask & ATTR_DOS) && (set->dos & ~(uint32_t)DOS_SETTABLE))
+		return ERR_INVAL;
+	if (!(set->mask & ATTR_SIZE))
+		return 0;
+	if (node->type != OP_TYPE_FILE)
+		return node->type == OP_TYPE_DIR ? ERR_ISDIR : ERR_INVAL;
+	return set->size > VFS_SIZE_MAX ? ERR_FBIG : 0;
+}
+
+/* NOW becomes a time: one clock reading for both. A NOW bit counts with or without the bit of its time. */
+static void resolve_times(struct op_attr *set)
+{
+	struct op_time now;
+	if (!(set->mask & (ATTR_ATIME_NOW | ATTR_MTIME_NOW)))
+		return;
+	now = vfs_now();
+	if (set->mask & ATTR_ATIME_NOW) {
+		set->atime = now;
+		set->mask |= ATTR_ATIME;
+	}
+	if (set->mask & ATTR_MTIME_NOW) {
+		set->mtime = now;
+		set->mask |= ATTR_MTIME;
+	}
+	set->mask &= ~(ATTR_ATIME_NOW | ATTR_MTIME_NOW);
+}
+
+static int set_locked(struct vfs_call *c, const struct op_setattr_in *in, struct op_wcc *wcc, bool opened)
+{
+	struct op_attr set = in->attr;
+	int err = vfs_pre(c->node, wcc);
+	if (err)
+		return err;
+	if (in->guard && op_time_cmp(wcc->post.ctime, in->guard_ctime) != 0)
+		return ERR_NOT_SYNC;
+	/* An open for writing has the permission to truncate: it outlives a chmod. */
+	bool override = (c->op->flags & OP_F_OWNER_OVERRIDE) != 0;
+	if (opened)
+		set.mask &= ~(uint64_t)ATTR_SIZE;
+	err = access_setattr(c->cred, &wcc->post, &set, override);
+	if (err)
+		return err;
+	set.mask |= in->attr.mask & ATTR_SIZE;
+	resolve_times(&set);
+	if (!c->node->mount->ops->setattr)
+		return ERR_NOTSUPP;
+	err = set.mask ? c->node->mount->ops->setattr(c->node, &set) : 0;
+	vfs_post(c->node, wcc);
+	return err;
+}
+
+int vfs_op_setattr(struct vfs_call *c)
+{
+	const struct op_setattr_in *in = &c->op->in.setattr;
+	int err = check_settable(c->node, &in->attr);
+	int opened = err ? err : vfs_io_open(c, c->node, in->open_id, OPEN_WRITE);
+	if (opened < 0)
+		return opened;
+	fiber_rwlock_wrlock(&c->node->lock);
+	err = set_locked(c, in, &c->op->out.setattr.wcc, opened == IO_OPEN);
+	fiber_rwlock_wrunlock(&c->node->lock);
+	if (!err)
+		vfs_changed(c, c->node, in->attr.mask & ATTR_SIZE ? CHANGED_ATTR | CHANGED_DATA : CHANGED_ATTR, NULL);
+	return err;
+}
+
+int vfs_drop_suid(struct vfs_call *c, struct vfs_node *node, const struct op_attr *attr)
+{
+	struct op_attr set = {.mask = ATTR_MODE, .mode = access_suid_mode(attr->mode)};
+	if (likely(!(attr->mode & 06000)) || access_is_root(c->cred) || set.mode == attr->mode)
+		return 0;
+	return node->mount->ops->setattr ? node->mount->ops->setattr(node, &set) : 0;
+}
+
+int vfs_set_size(struct vfs_call *c, struct vfs_node *node, const struct op_attr *cur, uint64_t size)
+{
+	struct op_attr set = {.mask = ATTR_SIZE, .size = size};
+	if (!node->mount->ops->setattr)
+		return ERR_NOTSUPP;
+	if ((cur->mode & 06000) && !access_is_root(c->cred)) {
+		set.mask |= ATTR_MODE;
+		set.mode = access_suid_mode(cur->mode);
+	}
+	return node->mount->ops->setattr(node, &set);
+}
+
+/* ---- access, statfs, sync */
+
+static uint32_t allowed_of(const struct op_cred *cred, const struct op_attr *attr, bool read_only)
+{
+	uint32_t rights = access_rights(cred, attr);
+	uint32_t allowed = rights & MAY_READ ? ACCESS_READ : 0;
+	bool dir = attr->type == OP_TYPE_DIR;
+	if (rights & MAY_EXEC)
+		allowed |= dir ? ACCESS_LOOKUP : ACCESS_EXECUTE;
+	if ((rights & MAY_WRITE) && !read_only)
+		allowed |= ACCESS_MODIFY | ACCESS_EXTEND | (dir ? ACCESS_DELETE : 0);
+	return allowed;
+}
+
+int vfs_op_access(struct vfs_call *c)
+{
+	struct op_access_out *out = &c->op->out.access;
+	int err = vfs_attr_locked(c->node, &out->attr);
+	if (!err)
+		out->allowed = c->op->in.access.want & allowed_of(c->cred, &out->attr, c->node->mount->read_only);
+	return err;
+}
+
+int vfs_op_statfs(struct vfs_call *c)
+{
+	struct op_statfs_out *out = &c->op->out.statfs;
+	struct vfs_mount *m = c->node->mount;
+	int err = vfs_attr_locked(c->node, &out->attr);
+	if (!err)
+		err = m->ops->statfs(m, &out->statfs);
+	out->statfs.fsid = m->fsid;
+	out->statfs.read_only = out->statfs.read_only || m->read_only;
+	return err;
+}
+
+int vfs_op_sync(struct vfs_call *c)
+{
+	struct vfs_mount *m = c->node->mount;
+	return m->ops->sync ? m->ops->sync(m) : 0;
+}
