@@ -198,6 +198,8 @@ static void finish(struct call *call)
 	struct rpc_request *rq = &call->rq;
 	for (uint32_t i = 0; i < rq->n_held; i++)
 		client_op_put(rq->client, rq->held[i]);
+	if (rq->held_buf)
+		client_buf_put(rq->client, rq->held_buf);
 	arena_fini(&rq->arena);
 	rpc_record_put(rq->client, &rq->record);
 	if (rq->conn) {
@@ -232,6 +234,8 @@ void rpc_call_run(void *arg)
 	call.rq.peer = call.peer;
 	call.rq.conn = start->conn;
 	call.rq.n_held = 0;
+	call.rq.held_buf = NULL;
+	call.rq.auth_stat = AUTH_OK;
 	take_record(&call.rq.record, start->record);
 	arena_init(&call.rq.arena, memory, sizeof(memory), ARENA_LIMIT);
 	int stat = run(&call, args, res);
@@ -240,10 +244,19 @@ void rpc_call_run(void *arg)
 	finish(&call);
 }
 
+void rpc_hold_buf(struct rpc_request *rq, struct client_buf *buf)
+{
+	if (rq->held_buf)
+		client_buf_put(rq->client, rq->held_buf);
+	rq->held_buf = buf;
+}
+
 int rpc_hold(struct rpc_request *rq, struct op *op)
 {
-	if (rq->n_held == RPC_HELD_MAX)
+	if (rq->n_held == RPC_HELD_MAX) {
+		client_op_put(rq->client, op);
 		return ERR_NOSPC;
+	}
 	rq->held[rq->n_held++] = op;
 	return 0;
 }

@@ -118,9 +118,11 @@ void rpc_out_commit(struct rpc_conn *c, struct xdr_out *x, struct rpc_request *r
 	b->used += (uint32_t)xdr_out_size(x);
 	b->size += xdr_out_size(x);
 	c->out.size += b->size - before;
-	memcpy(b->held + b->n_held, rq->held, rq->n_held * sizeof(rq->held[0]));
-	b->n_held += rq->n_held;
-	rq->n_held = 0;
+	if (x->n_splices) {
+		memcpy(b->held + b->n_held, rq->held, rq->n_held * sizeof(rq->held[0]));
+		b->n_held += rq->n_held;
+		rq->n_held = 0;
+	}
 	if (b->size >= OUT_FLUSH_SIZE)
 		rpc_out_flush(c);
 	else

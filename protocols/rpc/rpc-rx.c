@@ -201,7 +201,7 @@ static int get_chunks(struct rpc_conn *c, struct rpc_record *rec, const struct r
 	struct client *client = c->server->client;
 	uint64_t covered = 0;
 	while (covered < (uint64_t)rec->skew + place->size) {
-		struct client_buf *buf = client_buf_alloc(client, 0, BUF_CHUNK);
+		struct client_buf *buf = client_buf_alloc(client, RPC_CHUNK_SIZE, BUF_CHUNK);
 		if (!buf) {
 			put_chunks(c, rec);
 			client_buf_wait(client);

@@ -19,6 +19,7 @@
 #define RPC_RECORD_MAX (RPC_DATA_MAX + 8192)  /* bytes of one record; a peer that sends more is cut off */
 #define RPC_DGRAM_MAX 65507                   /* bytes of one UDP message */
 #define RPC_ARGS_MAX 1024                     /* bytes of a C struct of arguments or results */
+#define RPC_CHUNK_SIZE 65536u                  /* of those buffers: what the client library calls a chunk */
 #define RPC_CHUNKS_MAX 18                     /* buffers of a payload that was received on its own */
 #define RPC_HELD_MAX 4
 
@@ -67,6 +68,7 @@ struct rpc_request {
 	struct arena arena;         /* freed when the reply is encoded */
 	struct op *held[RPC_HELD_MAX];
 	uint32_t n_held;
+	struct client_buf *held_buf;
 	struct iovec iov[OP_SEGS_MAX]; /* for the reply's payload */
 	struct rpc_conn *conn;      /* NULL: a datagram */
 };
@@ -95,8 +97,12 @@ struct rpc_program {
 	void *arg; /* for the handlers */
 };
 
-/* rpc_hold() - op is put when the reply was sent, with the request if there is none. ERR_NOSPC past RPC_HELD_MAX. */
+/*
+ * rpc_hold() - op lives until the reply is encoded, or, if its results have a payload by reference, was sent.
+ * ERR_NOSPC past RPC_HELD_MAX: op is put. rpc_hold_buf() - the same for one buffer, until the reply is encoded.
+ */
 int rpc_hold(struct rpc_request *rq, struct op *op);
+void rpc_hold_buf(struct rpc_request *rq, struct client_buf *buf);
 
 /* rpc_add_payload() - appends the payload of rq's arguments, from its own offset on, to op. ERR_INVAL: too many pieces. */
 int rpc_add_payload(struct rpc_request *rq, struct op *op, const struct xdr_bulk *payload, uint32_t size);

@@ -189,6 +189,9 @@ struct op_object {
 	uint64_t id;
 };
 
+/* What an attached process is: it decides what it may ask for and which durable state is its own. */
+enum ring_role { RING_ROLE_NFS = 1, RING_ROLE_SMB, RING_ROLE_S3, RING_ROLE_FUSE, RING_ROLE_TOOL };
+
 /* What chimerad tells a session unasked. */
 enum op_event_type {
 	OP_EVENT_NONE,

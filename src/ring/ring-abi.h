@@ -78,7 +78,6 @@ struct ring_shared {
  * segment memfd, client's doorbell (chimerad rings it), chimerad's doorbell, page arena memfd
  * (absent for an isolated attachment: three). The connection stays open: its end is the peer's death.
  */
-enum ring_role { RING_ROLE_NFS = 1, RING_ROLE_SMB, RING_ROLE_S3, RING_ROLE_FUSE, RING_ROLE_TOOL };
 
 struct ring_hello {
 	uint32_t magic;
