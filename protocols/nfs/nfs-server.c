@@ -172,7 +172,7 @@ static void set_config(struct nfs_server *s, const struct nfs_config *cfg)
 	s->ports.portmap_port = cfg->portmap ? cfg->portmap_port : 0;
 }
 
-int nfs_server_start(struct nfs_server **out, const struct nfs_config *cfg, nfs_connect_fn *connect, void *arg)
+int nfs_server_start(struct nfs_server **out, const struct nfs_config *cfg, nfs_connect_fn *attach, void *arg)
 {
 	struct nfs_server *s = calloc(1, sizeof(*s));
 	if (!s)
@@ -180,7 +180,7 @@ int nfs_server_start(struct nfs_server **out, const struct nfs_config *cfg, nfs_
 	set_config(s, cfg);
 	struct client_config client = {
 		.name = cfg->name, .role = RING_ROLE_NFS, .event = on_event, .reattached = on_reattached, .arg = s};
-	int err = connect(arg, &s->client, &client);
+	int err = attach(arg, &s->client, &client);
 	if (!err)
 		err = nfs_exports_load(s);
 	if (!err)

@@ -42,7 +42,7 @@ typedef int nfs_connect_fn(void *arg, struct client **c, const struct client_con
  * nfs_server_start() - connects, reads the exports, listens. Returns when calls are served; parks. cfg is not kept.
  * Errors: the connection's, or those of listening (ERR_ADDRINUSE, ERR_ACCES); they are logged.
  */
-int nfs_server_start(struct nfs_server **s, const struct nfs_config *cfg, nfs_connect_fn *connect, void *arg);
+int nfs_server_start(struct nfs_server **s, const struct nfs_config *cfg, nfs_connect_fn *attach, void *arg);
 
 /* nfs_server_stop() - closes sockets, finishes calls in flight, detaches. Parks. NULL is fine. */
 void nfs_server_stop(struct nfs_server *s);

@@ -213,23 +213,22 @@ void str_format_time(char *out, size_t size, uint64_t wall_ns, int n_decimals)
 uint32_t str_distance(const char *a, const char *b)
 {
 	size_t n_a = strlen(a), n_b = strlen(b);
-	uint8_t row[WORD_MAX + 1];
+	uint8_t rows[3][WORD_MAX + 1]; /* row i is rows[i % 3] */
 	if (n_a > WORD_MAX || n_b > WORD_MAX)
 		return WORD_MAX + 1;
 	for (size_t j = 0; j <= n_b; j++)
-		row[j] = (uint8_t)j;
+		rows[0][j] = (uint8_t)j;
 	for (size_t i = 1; i <= n_a; i++) {
-		uint8_t diagonal = row[0];
+		uint8_t *row = rows[i % 3], *above = rows[(i - 1) % 3], *before = rows[(i + 1) % 3];
 		row[0] = (uint8_t)i;
 		for (size_t j = 1; j <= n_b; j++) {
-			uint8_t above = row[j];
-			int change = diagonal + (a[i - 1] != b[j - 1]), insert = row[j - 1] + 1;
-			int least = MIN(change, insert);
-			row[j] = (uint8_t)MIN(least, above + 1);
-			diagonal = above;
+			bool swapped = i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
+			int least = MIN(above[j], row[j - 1]) + 1, change = above[j - 1] + (a[i - 1] != b[j - 1]);
+			least = MIN(least, change);
+			row[j] = (uint8_t)(swapped ? MIN(least, before[j - 2] + 1) : least);
 		}
 	}
-	return row[n_b];
+	return rows[n_a % 3][n_b];
 }
 
 const char *str_nearest(const char *word, const void *rows, size_t n, size_t stride)

@@ -37,7 +37,7 @@ void str_format_duration(char *out, size_t size, uint64_t ns);
 /* str_format_time() - RFC 3339 in UTC, with that many decimals of a second (0 to 9). */
 void str_format_time(char *out, size_t size, uint64_t wall_ns, int n_decimals);
 
-/* str_distance() - Levenshtein distance; words longer than 63 bytes count as far from everything. */
+/* str_distance() - Levenshtein distance, two swapped neighbours counting once; words longer than 63 bytes count as far from everything. */
 uint32_t str_distance(const char *a, const char *b);
 /*
  * str_nearest() - of n table rows of stride bytes, each starting with a const char * name, the name nearest

@@ -233,15 +233,18 @@ static void take_stream(struct control *ctl, struct stream *s)
 		end_connection(c);
 }
 
+/* The listener is gone once control_stop() has begun: it is not touched after that. */
 static void accept_all(void *arg)
 {
 	struct control *ctl = arg;
-	struct stream *s;
-	int err;
-	while ((err = listener_accept(ctl->listener, &s)) != ERR_CANCELED) {
-		if (!err)
+	while (!ctl->stopping) {
+		struct stream *s;
+		int err = listener_accept(ctl->listener, &s);
+		if (!err && ctl->stopping)
+			stream_close(s);
+		else if (!err)
 			take_stream(ctl, s);
-		else
+		else if (err != ERR_CANCELED)
 			fiber_sleep_ns(10 * NS_PER_MS);
 	}
 	fiber_join_done(&ctl->join);
@@ -285,9 +288,9 @@ int control_start(struct control *ctl, const struct control_config *cfg)
 void control_stop(struct control *ctl)
 {
 	struct connection *c;
-	ctl->stopping = true;
 	if (!ctl->listener)
 		return;
+	ctl->stopping = true;
 	listener_close(ctl->listener);
 	ctl->listener = NULL;
 	LIST_FOREACH (c, &ctl->connections, link)

@@ -194,7 +194,7 @@ static int take_events(struct ring_client *rc)
 	return n;
 }
 
-static int poll(struct loop_poller *p)
+static int poll_ring(struct loop_poller *p)
 {
 	struct ring_client *rc = container_of(p, struct ring_client, poller);
 	return rc->attached ? ring_client_reap(rc) + take_events(rc) : 0;
@@ -318,7 +318,7 @@ static int init(struct ring_client *rc, const char *socket_path, const struct cl
 	int err = client_init(&rc->c, &provider_ring, cfg);
 
 	rc->seg.fd = -1;
-	rc->poller = (struct loop_poller){poll, arm, disarm, flush};
+	rc->poller = (struct loop_poller){poll_ring, arm, disarm, flush};
 	list_init(&rc->calls);
 	list_init(&rc->stranded);
 	list_init(&rc->idle_waiters);

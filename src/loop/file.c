@@ -3,6 +3,7 @@
 
 #include "base/err.h"
 #include "loop/loop-impl.h"
+#include "loop/sim-impl.h"
 
 static const struct file_ops *ops(void)
 {
@@ -36,8 +37,11 @@ int file_open(struct file **out, int dirfd, const char *path, int flags, mode_t 
 
 int file_adopt(struct file **out, int fd)
 {
-	struct file *f = create();
+	struct file *f;
 
+	if (sim_loop())
+		return ERR_NOTSUPP;
+	f = create();
 	if (!f)
 		return ERR_NOMEM;
 	f->fd = fd;

@@ -13,6 +13,7 @@
 
 #include "base/err.h"
 #include "loop/loop-impl.h"
+#include "loop/sim-impl.h"
 
 #define IDLE_SECONDS 10
 #define MIN_WORKERS 4
@@ -145,6 +146,8 @@ int loop_block(int (*fn)(void *arg), void *arg)
 	struct job job = {.fn = fn, .arg = arg, .fiber = loop->current};
 
 	assert(loop->current != &loop->root);
+	if (sim_loop())
+		return fn(arg);
 	pthread_once(&pool_once, init_pool);
 	if (!submit(loop, &job))
 		return ERR_NOMEM;

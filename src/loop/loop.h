@@ -35,6 +35,7 @@ struct loop;
 
 /* loop_create() - ERR_NOTSUPP when the named engine can't be had here. The sim engine: one loop per process. */
 int loop_create(struct loop **loop, const struct loop_config *cfg);
+/* loop_destroy() - any thread, once loop_run() has returned. What was opened on the loop must be closed before. */
 void loop_destroy(struct loop *loop);
 const char *loop_engine_name(const struct loop *loop);
 
@@ -100,10 +101,12 @@ void loop_poller_remove(struct loop *loop, struct loop_poller *p);
 
 /*
  * A doorbell is an eventfd (sim: an in-memory flag). doorbell_watch() calls fn on the loop's thread, outside
- * any fiber, each time it was rung; the count is consumed. Pollers need no fn: waking up is enough.
+ * any fiber, after it was rung: at least once after the last ring. The count itself is never read. Pollers
+ * need no fn: waking up is enough. The structure must stay where it is while it is watched.
  */
 struct doorbell {
-	int fd; /* -1 under sim */
+	int fd;    /* -1 under sim */
+	bool rung; /* under sim */
 	void (*fn)(struct doorbell *bell);
 	struct loop *loop;
 	void *engine_data;

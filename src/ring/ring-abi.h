@@ -78,7 +78,6 @@ struct ring_shared {
  * segment memfd, client's doorbell (chimerad rings it), chimerad's doorbell, page arena memfd
  * (absent for an isolated attachment: three). The connection stays open: its end is the peer's death.
  */
-
 struct ring_hello {
 	uint32_t magic;
 	uint32_t abi_version;

@@ -261,9 +261,9 @@ static void on_broken(struct loop_task *task)
 
 void ring_attachment_broken(struct ring_attachment *a, const char *why)
 {
-	if (a->ending)
+	if (a->broken)
 		return;
-	a->ending = true;
+	a->ending = a->broken = true;
 	log_error("%s (pid %d) is cut off: %s", a->peer.name, (int)a->peer.pid, why);
 	a->broken_task.fn = on_broken;
 	loop_post(a->server->config.loops[0], &a->broken_task);

@@ -64,7 +64,8 @@ struct ring_attachment {
 	uint32_t n_free_requests;
 	int budget;            /* entries that may still be taken this turn */
 	uint32_t n_running;    /* chains being served */
-	bool ending;
+	bool ending;           /* nothing more is taken */
+	bool broken;           /* it broke a rule: nothing more is answered */
 	struct fiber *finisher; /* waits for n_running to be 0 */
 	struct loop_task begin_task, end_task;
 	struct doorbell bell;  /* the client rings it */

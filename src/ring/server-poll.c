@@ -136,11 +136,14 @@ static void complete(struct ring_attachment *a, struct ring_request *r)
 		ring_attachment_broken(a, "it takes no completions");
 }
 
-/* A chain's answers become visible together: a client that lost chimerad in between sees all or none. */
+/*
+ * A chain's answers become visible together: a client that lost chimerad in between sees all or none. One that
+ * ends in order gets the answers of what was running.
+ */
 static void finish_chain(struct ring_attachment *a, struct chain *c, bool answered)
 {
 	for (unsigned i = 0; i < c->n; i++) {
-		if (answered && !a->ending)
+		if (answered && !a->broken)
 			complete(a, c->requests[i]);
 		else
 			a->slots[c->requests[i]->slot].running = false;
@@ -189,7 +192,7 @@ static void publish(struct ring_attachment *a)
 	doorbell_ring(&a->client_bell);
 }
 
-static int poll(struct loop_poller *p)
+static int poll_ring(struct loop_poller *p)
 {
 	struct ring_attachment *a = container_of(p, struct ring_attachment, poller);
 	int n = a->ending ? 0 : ring_available(&a->sq);
@@ -241,7 +244,7 @@ int ring_attachment_init_rings(struct ring_attachment *a)
 	ring_consumer_init(&a->sq, &s->sq_tail, &s->sq_head, a->seg.n_entries);
 	ring_producer_init(&a->cq, &s->cq_tail, &s->cq_head, a->seg.n_entries);
 	ring_producer_init(&a->events, &s->event_tail, &s->event_head, RING_EVENTS);
-	a->poller = (struct loop_poller){poll, arm, disarm, flush};
+	a->poller = (struct loop_poller){poll_ring, arm, disarm, flush};
 	return 0;
 }
 
@@ -266,6 +269,7 @@ static void finish(void *arg)
 	a->finisher = fiber_self();
 	while (a->n_running)
 		fiber_park();
+	publish(a);
 	loop_poller_remove(a->loop, &a->poller);
 	for (uint32_t i = 0; i < a->seg.n_slots; i++)
 		release_pins(a, i);

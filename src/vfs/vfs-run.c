@@ -7,6 +7,7 @@
 
 #include "base/counter.h"
 #include "base/log.h"
+#include "vfs/replay.h"
 #include "vfs/vfs-impl.h"
 
 LOG_MODULE("op");
@@ -91,6 +92,22 @@ static void carry_over(struct vfs_call *c)
 	c->node = TAKE(c->made);
 }
 
+/* Running an idempotent op twice does no harm: only the others are worth the record. */
+static bool wants_replay(const struct vfs_call *c, const struct op_info *info)
+{
+	return c->op->replay_key && c->vfs->replay && (info->flags & (OP_I_MUTATES | OP_I_IDEMPOTENT)) == OP_I_MUTATES;
+}
+
+static int run_once(struct vfs_call *c, handler_fn *handler)
+{
+	struct replay_entry *entry;
+	int err;
+	if (replay_begin(c->vfs->replay, c, &entry, &err) == REPLAY_ANSWERED)
+		return err ? err : replay_again(c);
+	err = handler(c);
+	return entry ? replay_end(c, entry, err) : err;
+}
+
 static int run_one(struct vfs_call *c)
 {
 	struct op *op = c->op;
@@ -105,7 +122,7 @@ static int run_one(struct vfs_call *c)
 	c->answered = 0;
 	err = find_objects(c, info);
 	if (!err)
-		err = handler(c);
+		err = wants_replay(c, info) ? run_once(c, handler) : handler(c);
 	carry_over(c);
 	counter_add(&calls, op->code, 1);
 	if (unlikely(err))

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "vfs/kv.h"
+#include "vfs/replay.h"
 #include "vfs/vfs-impl.h"
 
 LOG_MODULE("vfs");
@@ -40,6 +41,8 @@ static int open_state(struct vfs *vfs, const struct vfs_config *cfg, char **why)
 	}
 	if (!err)
 		err = vfs_handle_key(vfs, why);
+	if (!err && vfs->state_dir)
+		err = replay_open(&vfs->replay, vfs->state_dir, why);
 	if (!err)
 		err = kv_open(&vfs->kv, vfs->state_dir, why);
 	return err;
@@ -71,6 +74,8 @@ void vfs_destroy(struct vfs *vfs)
 	vfs_mounts_fini(vfs);
 	if (vfs->kv)
 		kv_close(vfs->kv);
+	if (vfs->replay)
+		replay_close(vfs->replay);
 	pages_destroy(vfs->pages);
 	free(vfs->state_dir);
 	free(vfs);

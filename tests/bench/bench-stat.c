@@ -8,7 +8,7 @@
 #include <string.h>
 #include <time.h>
 
-void histogram_reset(struct histogram *h)
+void latency_reset(struct latencies *h)
 {
 	memset(h, 0, sizeof(*h));
 }
@@ -30,13 +30,13 @@ static uint64_t bucket_start(unsigned bucket)
 	return (uint64_t)(bucket % HISTOGRAM_SUB + HISTOGRAM_SUB) << shift;
 }
 
-void histogram_add(struct histogram *h, uint64_t ns)
+void latency_add(struct latencies *h, uint64_t ns)
 {
 	h->n++;
 	h->counts[MIN(bucket_of(ns), HISTOGRAM_BUCKETS - 1U)]++;
 }
 
-uint64_t histogram_quantile(const struct histogram *h, double share)
+uint64_t latency_quantile(const struct latencies *h, double share)
 {
 	uint64_t rank = (uint64_t)(share * (double)h->n);
 	uint64_t seen = 0;

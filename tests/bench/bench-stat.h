@@ -10,16 +10,16 @@
 
 enum { HISTOGRAM_SUB = 32, HISTOGRAM_BUCKETS = 60 * HISTOGRAM_SUB };
 
-struct histogram {
+struct latencies {
 	uint64_t n;
 	uint64_t counts[HISTOGRAM_BUCKETS];
 };
 
-void histogram_reset(struct histogram *h);
-void histogram_add(struct histogram *h, uint64_t ns);
+void latency_reset(struct latencies *h);
+void latency_add(struct latencies *h, uint64_t ns);
 
-/* histogram_quantile() - nanoseconds that the given share (0 to 1) of the values does not exceed; 0 when empty. */
-uint64_t histogram_quantile(const struct histogram *h, double share);
+/* latency_quantile() - nanoseconds that the given share (0 to 1) of the values does not exceed; 0 when empty. */
+uint64_t latency_quantile(const struct latencies *h, double share);
 
 /* bench_now_ns() - monotonic. */
 uint64_t bench_now_ns(void);

@@ -75,7 +75,7 @@ static struct options opt = {.seconds = 2, .export_path = "/", .cpu = -1};
 static struct conn conns[N_CONNS];
 static struct nfs3_fh dir;
 static uint8_t payload[LARGE_IO];
-static struct histogram latencies;
+static struct latencies latencies;
 static uint64_t n_done;
 static enum mix current;
 
@@ -228,7 +228,7 @@ static void finish_call(struct conn *c, uint64_t now)
 	int index = c->answered;
 
 	c->answered = -1;
-	histogram_add(&latencies, now - c->slots[index].sent_ns);
+	latency_add(&latencies, now - c->slots[index].sent_ns);
 	n_done++;
 	queue_call(c, index, now);
 }
@@ -337,8 +337,8 @@ static void start_conn(int epfd, struct conn *c)
 static void print_result(uint64_t ops, uint64_t wall_ns, uint64_t cpu_ns)
 {
 	printf("%s\t%llu\t%.3f\t%.6f\t%.1f\t%.1f\t%.1f\n", mix_names[current], (unsigned long long)ops,
-	       (double)wall_ns / 1e9, (double)cpu_ns / 1e9, (double)histogram_quantile(&latencies, 0.5) / 1e3,
-	       (double)histogram_quantile(&latencies, 0.99) / 1e3, (double)histogram_quantile(&latencies, 0.999) / 1e3);
+	       (double)wall_ns / 1e9, (double)cpu_ns / 1e9, (double)latency_quantile(&latencies, 0.5) / 1e3,
+	       (double)latency_quantile(&latencies, 0.99) / 1e3, (double)latency_quantile(&latencies, 0.999) / 1e3);
 	fflush(stdout);
 }
 
@@ -351,7 +351,7 @@ static void run_mix(enum mix mix)
 	for (int i = 0; i < N_CONNS; i++)
 		start_conn(epfd, &conns[i]);
 	turn_until(epfd, bench_now_ns() + length / 8);
-	histogram_reset(&latencies);
+	latency_reset(&latencies);
 	n_done = 0;
 	uint64_t wall = bench_now_ns();
 	uint64_t cpu = bench_cpu_ns(opt.pids, opt.n_pids);

@@ -3,6 +3,7 @@
 # Source it first: it sets TOP (the source tree), BUILD (the build tree) and WORK (a directory removed at exit).
 
 TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+. "$TOP/tests/lib/tap.sh"
 BUILD=${BUILD:-$TOP/build}
 WORK=$(mktemp -d "${TMPDIR:-/tmp}/chimera-test.XXXXXX")
 export TOP BUILD WORK
@@ -11,14 +12,23 @@ PATH=$BUILD:$PATH:/usr/sbin:/sbin
 started_pids=()
 at_exit=()
 
+# size QUICK DEFAULT ALL - the one that belongs to how much is to be tested.
+size() {
+	case ${CHIMERA_TEST_SIZE:-default} in
+	quick) echo "$1" ;;
+	all) echo "$3" ;;
+	*) echo "$2" ;;
+	esac
+}
+
 say() { printf '%s\n' "$*" >&2; }
 die() { say "${0##*/}: $*"; exit 1; }
 
 # have PROGRAM... - succeeds if all are installed; else names what is missing on stdout.
 have() {
-	local missing=() p
-	for p; do command -v "$p" >/dev/null || missing+=("$p"); done
-	[ ${#missing[@]} = 0 ] || { echo "missing: ${missing[*]}"; return 1; }
+	local absent=() p
+	for p; do command -v "$p" >/dev/null || absent+=("$p"); done
+	[ ${#absent[@]} = 0 ] || { echo "missing: ${absent[*]}"; return 1; }
 }
 
 # wait_for SECONDS COMMAND... - repeats COMMAND until it succeeds or the time is over.
@@ -69,41 +79,3 @@ clean_up() {
 trap clean_up EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
-
-# ---- results, in the Test Anything Protocol -------------------------------------------------
-tap_n=0
-tap_failed=0
-
-tap_line() {
-	tap_n=$((tap_n + 1))
-	printf '%s %d - %s\n' "$1" "$tap_n" "$2"
-}
-ok() { tap_line ok "$1"; }
-not_ok() { tap_line "not ok" "$1"; tap_failed=$((tap_failed + 1)); }
-skip() { tap_line ok "$1 # SKIP $2"; }
-note() { sed 's/^/# /'; }
-
-# check NAME COMMAND... - one case: passes if COMMAND does; what it said is shown when it fails.
-check() {
-	local name=$1 log=$WORK/check.log status
-	shift
-	"$@" >"$log" 2>&1
-	status=$?
-	[ "$status" = 0 ] && ok "$name" && return
-	not_ok "$name"
-	{ printf 'status %s: %s\n' "$status" "$*"; tail -40 "$log"; } | note
-	return "$status"
-}
-
-# tap_end - the plan and the exit status; the last line of every test script.
-tap_end() {
-	echo "1..$tap_n"
-	[ "$tap_failed" = 0 ]
-	exit
-}
-
-# skip_all REASON - when nothing of a script can run here.
-skip_all() {
-	echo "1..0 # SKIP $1"
-	exit 0
-}

@@ -91,6 +91,7 @@ Test(str, nearest)
 {
 	static const char *const words[] = {"port", "listen", NULL, "mount_port"};
 	cr_assert_eq(str_distance("kitten", "sitting"), 3);
+	cr_assert_eq(str_distance("nsf", "nfs"), 1);
 	cr_assert_str_eq(str_nearest("prot", words, 4, sizeof(words[0])), "port");
 	cr_assert_str_eq(str_nearest("lisen", words, 4, sizeof(words[0])), "listen");
 	cr_assert_null(str_nearest("zzz", words, 4, sizeof(words[0])));

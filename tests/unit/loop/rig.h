@@ -36,6 +36,7 @@ ssize_t rig_write(struct stream *s, const void *data, size_t size);
 	ENGINE_TEST(suite, name##_epoll, fn, LOOP_EPOLL)                                   \
 	ENGINE_TEST(suite, name##_uring, fn, LOOP_IO_URING)
 #define EACH_TEST(suite, name, fn)                                                         \
-	KERNEL_TEST(suite, name, fn)
+	KERNEL_TEST(suite, name, fn)                                                       \
+	ENGINE_TEST(suite, name##_sim, fn, LOOP_SIM)
 
 #endif
