@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/cleanup.h"
+#include "backends/builtin.h"
 #include "base/log.h"
 #include "chimerad/chimerad.h"
 #include <config.h>
@@ -198,6 +198,7 @@ int main(int argc, char **argv)
 		return EXIT_SUCCESS;
 	}
 	config_apply_log(server.config, "chimerad");
+	backends_register();
 	if (chimerad_lock_state(&server) || run_threads(&server))
 		server.exit_status = EXIT_FAILURE;
 	config_free(server.config);

@@ -56,8 +56,6 @@ void chimerad_mount_all(struct chimerad *d)
 		int err = mount_object(d, o, &why);
 		if (err)
 			log_error("mount \"%s\" is not available: %s", o->name, why ? why : err_text(err));
-		else
-			log_info("mounted \"%s\" (%s)", o->name, catalogue_get(o, "backend"));
 	}
 	catalogue_view_put(v);
 }
@@ -70,8 +68,6 @@ static int add_mount(struct chimerad *d, const struct catalogue_object *o, struc
 	int err = mount_object(d, o, &why);
 	if (err)
 		catalogue_error_set(error, "mount \"%.200s\" cannot be opened: %.250s", o->name, why ? why : err_text(err));
-	else
-		log_notice("mounted \"%s\" (%s)", o->name, catalogue_get(o, "backend"));
 	return err;
 }
 
@@ -81,8 +77,6 @@ static int drop_mount(struct chimerad *d, const struct catalogue_object *o, stru
 	int err = vfs_unmount(d->vfs, o->name);
 	if (err && err != ERR_NOENT)
 		catalogue_error_set(error, "mount \"%.200s\" cannot be closed: %s", o->name, err_text(err));
-	else
-		log_notice("unmounted \"%s\"", o->name);
 	return err == ERR_NOENT ? 0 : err;
 }
 
