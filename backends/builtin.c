@@ -1,12 +1,16 @@
 /* The table of built-in backends: a new one adds its row. */
 #include "backends/builtin.h"
 
+#include "backends/fault/backend.h"
 #include "backends/linux/backend.h"
 #include "backends/memfs/backend.h"
+#include "backends/null/backend.h"
 
 static const struct backend_ops *const builtin[] = {
 	&memfs_backend,
 	&linux_backend,
+	&null_backend,
+	&fault_backend,
 };
 
 void backends_register(void)
