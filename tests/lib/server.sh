@@ -15,11 +15,13 @@ server_ports() {
 	NFS_PORT=$base MOUNT_PORT=$((base + 1)) PORTMAP_PORT=$((base + 2))
 }
 
-# server_start ADDR [CONFIG-LINE...] - starts it with nothing mounted; a CONFIG-LINE is "section.key=value".
+# server_start ADDR [SECTION.KEY=VALUE...] - starts it with nothing mounted, options over the file's.
 server_start() {
-	local addr=$1 line set=()
+	local addr=$1 line set=() nfsd
 	shift
 	for line; do set+=(-o "$line"); done
+	nfsd=(-- chimera-nfsd -c "$SERVER/chimera.conf" "${set[@]}")
+	case " $* " in *" nfs.host=inline "*) nfsd=() ;; esac
 	mkdir -p "$SERVER/run" "$SERVER/state"
 	cat >"$SERVER/chimera.conf" <<-CONF
 		[server]
@@ -33,7 +35,7 @@ server_start() {
 		portmap_port = $PORTMAP_PORT
 	CONF
 	in_server_net chimera-supervise -d -p "$SERVER/run/pid" -s "$SERVER/run/state" -l "$SERVER_LOG" -w "$CHIMERA_SOCKET" \
-		chimerad -c "$SERVER/chimera.conf" "${set[@]}" -- chimera-nfsd -c "$SERVER/chimera.conf" "${set[@]}" || return 1
+		chimerad -c "$SERVER/chimera.conf" "${set[@]}" "${nfsd[@]}" || return 1
 	on_exit 'server_stop || true'
 	wait_for 20 chimeractl status && wait_for 20 in_server_net port_open "$addr" "$NFS_PORT"
 }
@@ -61,10 +63,10 @@ server_kill() {
 }
 server_has_restarted() { [ "$(server_restarts "$1")" = "$2" ]; }
 
-# server_stop - fails when a process had to be killed.
+# server_stop - fails when a process had to be killed, or did not end well.
 server_stop() {
 	[ -e "$SERVER/run/pid" ] || return 0
-	chimera-supervise -k -p "$SERVER/run/pid" && ! grep -q 'killing it' "$SERVER_LOG"
+	chimera-supervise -k -p "$SERVER/run/pid" && ! grep 'killing it\|while stopping' "$SERVER_LOG"
 }
 
 # server_log_clean [PATTERN] - no sanitizer report, no error and no warning in the log but those that match PATTERN.
