@@ -1,7 +1,8 @@
 /*
  * A cheap NFSv3 load generator: one thread, 4 connections, 16 calls in flight on each, AUTH_SYS. Every call is encoded
  * once and replayed with a fresh xid; payloads of replies are dropped in the kernel. A run makes its own
- * directory and one file per call in flight, then measures each mix for the same time and prints a line of
+ * directory and one file per call in flight, then measures each mix for the same time, in four slices, of which the one
+ * with the most operations per CPU second counts: it is the least disturbed by whatever else this machine does. Printed is a line of
  * tab-separated values: mix, operations, wall seconds, CPU seconds of the server, latencies in microseconds (50, 99, 99.9 %).
  */
 #include <arpa/inet.h>
@@ -29,6 +30,7 @@ enum {
 	REPLY_LOOK = 4 + RPC_ACCEPTED_SIZE, /* record mark and reply header: always there before anything is judged */
 	DROP_MIN = 16 << 10,                /* more than this still to come of a reply is dropped unread */
 	NAME_DIGITS = 9,
+	N_SLICES = 4,
 };
 
 enum mix { MIX_NULL, MIX_GETATTR, MIX_LOOKUP, MIX_READ, MIX_WRITE, MIX_CREATE, MIX_READ_LARGE, MIX_WRITE_LARGE, N_MIXES };
@@ -57,6 +59,13 @@ struct conn {
 	int iov_done;
 	struct iovec iov[2 * DEPTH];
 	uint32_t want_out;
+};
+
+/* A piece of a mix's time. */
+struct slice {
+	uint64_t n_ops;
+	uint64_t wall_ns;
+	uint64_t cpu_ns;
 };
 
 struct options {
@@ -334,30 +343,48 @@ static void start_conn(int epfd, struct conn *c)
 	send_calls(epfd, c);
 }
 
-static void print_result(uint64_t ops, uint64_t wall_ns, uint64_t cpu_ns)
+static void print_result(const struct slice *best)
 {
-	printf("%s\t%llu\t%.3f\t%.6f\t%.1f\t%.1f\t%.1f\n", mix_names[current], (unsigned long long)ops,
-	       (double)wall_ns / 1e9, (double)cpu_ns / 1e9, (double)latency_quantile(&latencies, 0.5) / 1e3,
+	printf("%s\t%llu\t%.3f\t%.6f\t%.1f\t%.1f\t%.1f\n", mix_names[current], (unsigned long long)best->n_ops,
+	       (double)best->wall_ns / 1e9, (double)best->cpu_ns / 1e9, (double)latency_quantile(&latencies, 0.5) / 1e3,
 	       (double)latency_quantile(&latencies, 0.99) / 1e3, (double)latency_quantile(&latencies, 0.999) / 1e3);
 	fflush(stdout);
+}
+
+static struct slice run_slice(int epfd, uint64_t length_ns)
+{
+	uint64_t before = n_done, cpu = bench_cpu_ns(opt.pids, opt.n_pids), wall = bench_now_ns();
+
+	turn_until(epfd, wall + length_ns);
+	return (struct slice){.n_ops = n_done - before,
+	                      .wall_ns = bench_now_ns() - wall,
+	                      .cpu_ns = bench_cpu_ns(opt.pids, opt.n_pids) - cpu};
+}
+
+static bool is_better(const struct slice *a, const struct slice *b)
+{
+	if (opt.n_pids == 0)
+		return (double)a->n_ops / (double)a->wall_ns > (double)b->n_ops / (double)b->wall_ns;
+	return (double)a->n_ops * (double)b->cpu_ns > (double)b->n_ops * (double)a->cpu_ns;
 }
 
 static void run_mix(enum mix mix)
 {
 	int epfd = epoll_create1(EPOLL_CLOEXEC);
-	uint64_t length = (uint64_t)(opt.seconds * 1e9);
+	uint64_t length = (uint64_t)(opt.seconds * 1e9) / N_SLICES;
+	struct slice best = {0};
 
 	current = mix;
 	for (int i = 0; i < N_CONNS; i++)
 		start_conn(epfd, &conns[i]);
-	turn_until(epfd, bench_now_ns() + length / 8);
+	turn_until(epfd, bench_now_ns() + length / 2);
 	latency_reset(&latencies);
-	n_done = 0;
-	uint64_t wall = bench_now_ns();
-	uint64_t cpu = bench_cpu_ns(opt.pids, opt.n_pids);
-	turn_until(epfd, wall + length);
-	wall = bench_now_ns() - wall;
-	print_result(n_done, wall, bench_cpu_ns(opt.pids, opt.n_pids) - cpu);
+	for (int i = 0; i < N_SLICES; i++) {
+		struct slice s = run_slice(epfd, length);
+		if (i == 0 || is_better(&s, &best))
+			best = s;
+	}
+	print_result(&best);
 	for (int i = 0; i < N_CONNS; i++)
 		close(conns[i].fd);
 	close(epfd);
