@@ -1,0 +1,78 @@
+/* A store opened by this process itself, with no daemon: "BACKEND:[PATH][,KEY=VALUE]...". */
+#include "fuse/mnt.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "backends/builtin.h"
+#include "base/cleanup.h"
+#include "base/str.h"
+#include "vfs/vfs.h"
+
+#define OPTIONS_MAX 16
+
+/* Cuts spec in place. A first piece without '=' is the path. */
+static int parse_spec(char *spec, struct vfs_option *options)
+{
+	char *piece;
+	for (int n = 0; n < OPTIONS_MAX; n++) {
+		piece = str_next(&spec, ',');
+		if (!piece || (n == 0 && !*piece && !spec)) {
+			options[n] = (struct vfs_option){NULL, NULL};
+			return 0;
+		}
+		char *value = strchr(piece, '=');
+		if (!value && n > 0)
+			return ERR_INVAL;
+		if (value)
+			*value++ = 0;
+		options[n] = value ? (struct vfs_option){piece, value} : (struct vfs_option){"path", piece};
+	}
+	return ERR_INVAL;
+}
+
+/* A local mount promises what a local file system does: names become durable by fsync, not each by itself. */
+static void relax_sync(const struct backend_ops *ops, struct vfs_option *options)
+{
+	const struct backend_option *o = ops->options;
+	int n = 0;
+	while (o && o->key && strcmp(o->key, "sync"))
+		o++;
+	for (; options[n].key; n++)
+		if (strcmp(options[n].key, "sync") == 0)
+			return;
+	if (!o || !o->key || n == OPTIONS_MAX)
+		return;
+	options[n] = (struct vfs_option){"sync", "no"};
+	options[n + 1] = (struct vfs_option){NULL, NULL};
+}
+
+int mnt_store_open(struct mnt *m, char **why)
+{
+	static const struct vfs_config cfg;
+	struct vfs_option options[OPTIONS_MAX + 1];
+	CLEANUP_FREE char *spec = strdup(m->opt.source);
+	char *colon = spec ? strchr(spec, ':') : NULL;
+	if (!colon || parse_spec(colon + 1, options)) {
+		*why = strdup("a store is BACKEND:[PATH][,KEY=VALUE]...");
+		return ERR_INVAL;
+	}
+	*colon = 0;
+	backends_register();
+	const struct backend_ops *ops = backend_find(spec);
+	if (ops)
+		relax_sync(ops, options);
+	struct vfs_mount_spec mount = {
+		.id = 1, .name = "store", .backend = spec, .read_only = m->opt.read_only, .options = options,
+	};
+	int err = vfs_create(&m->vfs, &cfg, why);
+	if (!err)
+		err = vfs_mount(m->vfs, &mount, why);
+	return err;
+}
+
+void mnt_store_close(struct mnt *m)
+{
+	if (m->vfs)
+		vfs_destroy(TAKE(m->vfs));
+}
