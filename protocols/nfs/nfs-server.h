@@ -28,6 +28,16 @@ struct nfs_config {
 	uint32_t max_connections;     /* of this thread; 0: 4,096 */
 };
 
+#define NFS_ADDRS_MAX 16
+
+struct config;
+
+/*
+ * nfs_config_read() - what [nfs] says; addrs holds the addresses afterwards. ERR_INVAL for a bad address, which is logged.
+ * name, share and first are left to the caller.
+ */
+int nfs_config_read(const struct config *config, struct nfs_config *cfg, struct net_addr addrs[NFS_ADDRS_MAX]);
+
 /* The ports that are listened on. */
 struct nfs_ports {
 	uint16_t port;
