@@ -294,6 +294,8 @@ static void supervise(void *arg)
 	nfsd.workers[0].err = nfsd.workers[0].err ? nfsd.workers[0].err : err;
 	nfsd.main = NULL;
 	stop_workers(n_started);
+	if (!nfsd.workers[0].fiber)
+		loop_stop(nfsd.workers[0].loop);
 }
 
 static uint32_t count_workers(void)
