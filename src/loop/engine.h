@@ -33,6 +33,10 @@ enum io_dir { IO_READ, IO_WRITE, IO_N_DIRS };
 struct io {
 	int fd;                          /* -1 under sim */
 	bool canceled;
+	bool is_socket;                  /* recv() and send() will do */
+	bool is_tcp;                     /* a read that gets less than it asked for has got all there was */
+	bool drained;                    /* such a read came last: until io_ready() another would find nothing */
+	bool watched;                    /* the engine reports when io becomes readable */
 	struct loop *loop;               /* bound at the first wait, to the loop of the waiting fiber */
 	struct fiber *waiter[IO_N_DIRS]; /* parked in io_wait() */
 	const struct net_ops *net;
@@ -110,6 +114,8 @@ uint64_t clock_wall_ns(void);
 
 /* io_ready() - from the engine: wakes the fiber that waits for that direction. */
 void io_ready(struct io *io, enum io_dir dir);
+/* io_note_read() - after a read of n of size bytes: remembers whether it drained io. */
+void io_note_read(struct io *io, ssize_t n, size_t size);
 /* io_wait() - parks until dir may be ready. ERR_TIMEDOUT after timeout_ns (0: never), ERR_CANCELED. */
 int io_wait(struct io *io, enum io_dir dir, uint64_t timeout_ns);
 /* io_cancel() - every wait, parked or later, gives ERR_CANCELED. */

@@ -9,7 +9,6 @@
 #include "loop/fiber-lock.h"
 
 #include <assert.h>
-#include <sched.h>
 
 #include "base/err.h"
 #include "loop/loop.h"
@@ -23,24 +22,6 @@ struct fiber_waiter {
 	uint32_t state; /* enum waiter_state; WAITING and TAKEN under the guard */
 	bool writer;
 };
-
-/* The guard's holder never parks, but its thread can lose the processor. */
-#define SPINS_BEFORE_YIELD 64
-
-static void guard_lock(uint32_t *guard)
-{
-	int spins = 0;
-
-	while (__atomic_exchange_n(guard, 1, __ATOMIC_ACQUIRE))
-		while (__atomic_load_n(guard, __ATOMIC_RELAXED))
-			if (++spins % SPINS_BEFORE_YIELD == 0)
-				sched_yield();
-}
-
-static void guard_unlock(uint32_t *guard)
-{
-	__atomic_store_n(guard, 0, __ATOMIC_RELEASE);
-}
 
 /* The queues are the same two pointers in each kind of lock. */
 static void push(struct fiber_waiter **head, struct fiber_waiter **tail, struct fiber_waiter *w)
@@ -108,11 +89,11 @@ void fiber_mutex_lock_slow(struct fiber_mutex *m)
 	struct fiber_waiter w;
 	bool taken;
 
-	guard_lock(&m->guard);
+	spin_lock(&m->guard);
 	taken = take_or_mark(m);
 	if (!taken)
 		push(&m->head, &m->tail, &w);
-	guard_unlock(&m->guard);
+	spin_unlock(&m->guard);
 	if (!taken)
 		await_grant(&w);
 }
@@ -121,12 +102,12 @@ void fiber_mutex_unlock_slow(struct fiber_mutex *m)
 {
 	struct fiber_waiter *w;
 
-	guard_lock(&m->guard);
+	spin_lock(&m->guard);
 	w = pop(&m->head);
 	assert(w);
 	if (!m->head)
 		__atomic_store_n(&m->state, 1, __ATOMIC_RELEASE);
-	guard_unlock(&m->guard);
+	spin_unlock(&m->guard);
 	grant(w);
 }
 
@@ -164,12 +145,12 @@ void fiber_rwlock_lock_slow(struct fiber_rwlock *l, bool writer)
 	struct fiber_waiter w;
 	bool taken;
 
-	guard_lock(&l->guard);
+	spin_lock(&l->guard);
 	taken = rw_take_or_mark(l, writer);
 	w.writer = writer;
 	if (!taken)
 		push(&l->head, &l->tail, &w);
-	guard_unlock(&l->guard);
+	spin_unlock(&l->guard);
 	if (!taken)
 		await_grant(&w);
 }
@@ -180,7 +161,7 @@ void fiber_rwlock_unlock_slow(struct fiber_rwlock *l)
 	struct fiber_waiter *first, *last;
 	uint32_t n = 1;
 
-	guard_lock(&l->guard);
+	spin_lock(&l->guard);
 	first = last = pop(&l->head);
 	assert(first);
 	while (!first->writer && l->head && !l->head->writer) {
@@ -190,7 +171,7 @@ void fiber_rwlock_unlock_slow(struct fiber_rwlock *l)
 	last->next = NULL;
 	__atomic_store_n(&l->state, (first->writer ? FIBER_RW_WRITER : n) | (l->head ? FIBER_RW_WAITERS : 0),
 	                 __ATOMIC_RELEASE);
-	guard_unlock(&l->guard);
+	spin_unlock(&l->guard);
 	grant_all(first);
 }
 
@@ -233,9 +214,9 @@ void fiber_cond_wait(struct fiber_cond *c, struct fiber_mutex *m)
 {
 	struct fiber_waiter w;
 
-	guard_lock(&c->guard);
+	spin_lock(&c->guard);
 	push(&c->head, &c->tail, &w);
-	guard_unlock(&c->guard);
+	spin_unlock(&c->guard);
 	fiber_mutex_unlock(m);
 	await_grant(&w);
 	fiber_mutex_lock(m);
@@ -261,7 +242,7 @@ static bool withdraw(struct fiber_cond *c, struct fiber_waiter *w)
 	struct fiber_waiter **link, *prev = NULL;
 	bool mine;
 
-	guard_lock(&c->guard);
+	spin_lock(&c->guard);
 	mine = w->state == WAITING;
 	for (link = &c->head; mine && *link != w; link = &(*link)->next)
 		prev = *link;
@@ -270,7 +251,7 @@ static bool withdraw(struct fiber_cond *c, struct fiber_waiter *w)
 		if (c->tail == w)
 			c->tail = prev;
 	}
-	guard_unlock(&c->guard);
+	spin_unlock(&c->guard);
 	return mine;
 }
 
@@ -280,9 +261,9 @@ int fiber_cond_timedwait(struct fiber_cond *c, struct fiber_mutex *m, uint64_t d
 	struct fiber_waiter w;
 	bool expired = false;
 
-	guard_lock(&c->guard);
+	spin_lock(&c->guard);
 	push(&c->head, &c->tail, &w);
-	guard_unlock(&c->guard);
+	spin_unlock(&c->guard);
 	fiber_mutex_unlock(m);
 	loop_timer_start(loop_current(), &t.timer, deadline_ns);
 	while (!t.fired && __atomic_load_n(&w.state, __ATOMIC_ACQUIRE) != GRANTED)
@@ -300,9 +281,9 @@ void fiber_cond_signal(struct fiber_cond *c)
 {
 	struct fiber_waiter *w;
 
-	guard_lock(&c->guard);
+	spin_lock(&c->guard);
 	w = pop(&c->head);
-	guard_unlock(&c->guard);
+	spin_unlock(&c->guard);
 	if (w)
 		grant(w);
 }
@@ -321,9 +302,9 @@ void fiber_cond_broadcast(struct fiber_cond *c)
 {
 	struct fiber_waiter *first;
 
-	guard_lock(&c->guard);
+	spin_lock(&c->guard);
 	first = take_all(c);
-	guard_unlock(&c->guard);
+	spin_unlock(&c->guard);
 	grant_all(first);
 }
 
@@ -331,20 +312,20 @@ void fiber_cond_broadcast(struct fiber_cond *c)
 
 void fiber_join_add(struct fiber_join *j, uint32_t n)
 {
-	guard_lock(&j->zero.guard);
+	spin_lock(&j->zero.guard);
 	j->n_running += n;
-	guard_unlock(&j->zero.guard);
+	spin_unlock(&j->zero.guard);
 }
 
 void fiber_join_done(struct fiber_join *j)
 {
 	struct fiber_waiter *first = NULL;
 
-	guard_lock(&j->zero.guard);
+	spin_lock(&j->zero.guard);
 	assert(j->n_running > 0);
 	if (--j->n_running == 0)
 		first = take_all(&j->zero);
-	guard_unlock(&j->zero.guard);
+	spin_unlock(&j->zero.guard);
 	grant_all(first);
 }
 
@@ -353,11 +334,11 @@ void fiber_join_wait(struct fiber_join *j)
 	struct fiber_waiter w;
 	bool running;
 
-	guard_lock(&j->zero.guard);
+	spin_lock(&j->zero.guard);
 	running = j->n_running > 0;
 	if (running)
 		push(&j->zero.head, &j->zero.tail, &w);
-	guard_unlock(&j->zero.guard);
+	spin_unlock(&j->zero.guard);
 	if (running)
 		await_grant(&w);
 }

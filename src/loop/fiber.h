@@ -11,6 +11,7 @@
 
 #include "base/compiler.h"
 #include "base/list.h"
+#include "base/spinlock.h"
 
 struct loop;
 struct fiber;
@@ -53,18 +54,18 @@ void fiber_sleep_ns(uint64_t ns);
  */
 struct fiber_mutex {
 	uint32_t state; /* 0 free, 1 held, 2 held with waiters */
-	uint32_t guard;
+	struct spinlock guard;
 	struct fiber_waiter *head, *tail;
 };
 
 struct fiber_rwlock {
 	uint32_t state; /* readers, or FIBER_RW_WRITER, with FIBER_RW_WAITERS */
-	uint32_t guard;
+	struct spinlock guard;
 	struct fiber_waiter *head, *tail; /* FIFO of readers and writers: neither starves */
 };
 
 struct fiber_cond {
-	uint32_t guard;
+	struct spinlock guard;
 	struct fiber_waiter *head, *tail;
 };
 

@@ -24,10 +24,18 @@ void io_ready(struct io *io, enum io_dir dir)
 {
 	struct fiber *f = io->waiter[dir];
 
+	if (dir == IO_READ)
+		io->drained = false;
 	if (f) {
 		io->waiter[dir] = NULL;
 		fiber_wake(f);
 	}
+}
+
+/* Only what the engine watches: nobody else would say when there is more. */
+void io_note_read(struct io *io, ssize_t n, size_t size)
+{
+	io->drained = io->is_tcp && io->watched && n > 0 && (size_t)n < size;
 }
 
 static void park(struct io *io, enum io_dir dir, struct io_timeout *t)
@@ -53,6 +61,7 @@ int io_wait(struct io *io, enum io_dir dir, uint64_t timeout_ns)
 		io->waiter[dir] = NULL;
 		return err;
 	}
+	io->watched |= dir == IO_READ;
 	if (timeout_ns)
 		loop_timer_start(loop, &t.timer, loop->now_ns + timeout_ns);
 	park(io, dir, &t);

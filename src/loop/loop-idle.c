@@ -7,6 +7,7 @@
  * score does the next spell begin with polling. So a loop that waits for minutes stops polling after a few
  * of them, and one that begins to be busy starts polling after a few short sleeps.
  */
+#include "base/spinlock.h"
 #include "loop/loop-impl.h"
 
 #define SCORE_MAX 8
@@ -90,15 +91,6 @@ static bool timer_due(const struct loop *loop)
 	return loop_next_deadline(loop) <= loop->now_ns;
 }
 
-static void relax(void)
-{
-#if defined(__x86_64__)
-	__builtin_ia32_pause();
-#elif defined(__aarch64__)
-	__asm__ volatile("yield");
-#endif
-}
-
 /* Polls until something turned up (true) or the bound has passed. */
 static bool spin(struct loop *loop, uint64_t until_ns)
 {
@@ -110,7 +102,7 @@ static bool spin(struct loop *loop, uint64_t until_ns)
 		}
 		if (timer_due(loop))
 			return true;
-		relax();
+		cpu_relax();
 		loop->now_ns = loop->engine->clock_ns();
 	}
 	return false;

@@ -2,20 +2,27 @@
  * The worker pool: threads for what has no asynchronous form, shared by all loops of the process.
  *
  * A job lives in the frame of the fiber that waits for it. Workers are made when a job finds none idle,
- * up to the limit, and leave after some seconds without work, so an idle process has none.
+ * up to the limit, and leave after some seconds without work, so an idle process has none. One worker at a
+ * time looks for the next job for a moment before it sleeps, and jobs that it will find wake nobody: short
+ * calls in a row cost no system call to hand over.
  */
 #include <assert.h>
+#include <errno.h>
+#include <linux/futex.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdlib.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/err.h"
+#include "base/spinlock.h"
 #include "loop/loop-impl.h"
 #include "loop/sim-impl.h"
 
 #define IDLE_SECONDS 10
+/* How long one worker looks for another job before it sleeps: about what waking it up would cost. */
+#define SPIN_NS (20 * NS_PER_US)
 #define MIN_WORKERS 4
 
 struct job {
@@ -28,43 +35,83 @@ struct job {
 };
 
 static struct {
-	pthread_mutex_t lock;
-	pthread_cond_t work;
+	struct spinlock lock;
 	struct job *head, **tail;
 	uint32_t n_threads;
-	uint32_t n_idle;
-	uint32_t n_queued;
-} pool = {.lock = PTHREAD_MUTEX_INITIALIZER, .tail = &pool.head};
+	uint32_t n_asleep;
+	uint32_t n_spinning; /* 0 or 1 */
+	uint32_t n_queued;   /* also read without the lock */
+	uint32_t wakes;      /* futex: sleepers wait for it to change; changed under the lock */
+	bool waking;         /* a sleeper was woken and has not looked yet */
+} pool = {.tail = &pool.head};
 
-static pthread_once_t pool_once = PTHREAD_ONCE_INIT;
-
-static void init_pool(void)
+static void set_queued(uint32_t n)
 {
-	pthread_condattr_t attr;
+	__atomic_store_n(&pool.n_queued, n, __ATOMIC_RELAXED);
+}
 
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&pool.work, &attr);
-	pthread_condattr_destroy(&attr);
+/*
+ * With the lock held: whether to call wake_worker() without it. One wake-up at a time: who wakes up looks
+ * whether there is work for another, so that a burst of jobs costs the loop one system call and short jobs
+ * wake no more workers than are needed.
+ */
+static bool must_wake(void)
+{
+	if (pool.waking || pool.n_asleep == 0 || pool.n_queued <= pool.n_spinning)
+		return false;
+	pool.waking = true;
+	__atomic_add_fetch(&pool.wakes, 1, __ATOMIC_RELAXED);
+	return true;
+}
+
+static void wake_worker(void)
+{
+	syscall(SYS_futex, &pool.wakes, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+}
+
+/* The next two are called with the lock held and give it up meanwhile. */
+static void spin_for_job(void)
+{
+	uint64_t until = clock_monotonic_ns() + SPIN_NS;
+
+	pool.n_spinning++;
+	spin_unlock(&pool.lock);
+	while (!__atomic_load_n(&pool.n_queued, __ATOMIC_RELAXED) && clock_monotonic_ns() < until)
+		cpu_relax();
+	spin_lock(&pool.lock);
+	pool.n_spinning--;
+}
+
+static void sleep_for_job(void)
+{
+	const struct timespec timeout = {.tv_sec = IDLE_SECONDS};
+	bool expired = false;
+
+	pool.n_asleep++;
+	while (!pool.head && !expired) {
+		uint32_t seen = pool.wakes;
+		spin_unlock(&pool.lock);
+		expired = syscall(SYS_futex, &pool.wakes, FUTEX_WAIT_PRIVATE, seen, &timeout, NULL, 0) < 0 &&
+		          errno == ETIMEDOUT;
+		spin_lock(&pool.lock);
+		pool.waking = false;
+	}
+	pool.n_asleep--;
 }
 
 /* With the lock held: the next job, or NULL after a long time without any. */
 static struct job *await_job(void)
 {
-	struct timespec until;
 	struct job *job;
-	int err = 0;
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += IDLE_SECONDS;
-	pool.n_idle++;
-	while (!pool.head && err == 0)
-		err = pthread_cond_timedwait(&pool.work, &pool.lock, &until);
-	pool.n_idle--;
+	if (!pool.head && !pool.n_spinning)
+		spin_for_job();
+	if (!pool.head)
+		sleep_for_job();
 	job = pool.head;
 	if (job) {
 		pool.head = job->next;
-		pool.n_queued--;
+		set_queued(pool.n_queued - 1);
 		if (!pool.head)
 			pool.tail = &pool.head;
 	}
@@ -85,19 +132,22 @@ static void *work(void *arg)
 {
 	struct job *job;
 
-	pthread_mutex_lock(&pool.lock);
+	spin_lock(&pool.lock);
 	while ((job = await_job())) {
-		pthread_mutex_unlock(&pool.lock);
+		bool wake = must_wake();
+		spin_unlock(&pool.lock);
+		if (wake)
+			wake_worker();
 		finish(job);
-		pthread_mutex_lock(&pool.lock);
+		spin_lock(&pool.lock);
 	}
 	pool.n_threads--;
-	pthread_mutex_unlock(&pool.lock);
+	spin_unlock(&pool.lock);
 	return NULL;
 }
 
 /* Workers take no signals: those are for the threads that expect them. */
-static bool add_worker(void)
+static bool start_worker(void)
 {
 	sigset_t all, before;
 	pthread_t thread;
@@ -107,37 +157,52 @@ static bool add_worker(void)
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	ok = pthread_create(&thread, NULL, work, NULL) == 0;
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (ok) {
+	if (ok)
 		pthread_detach(thread);
-		pool.n_threads++;
-	}
 	return ok;
 }
 
 static uint32_t max_workers(const struct loop *loop)
 {
-	long n_cores = sysconf(_SC_NPROCESSORS_ONLN);
+	static uint32_t cached;
+	uint32_t n = loop->config.n_workers ? loop->config.n_workers : __atomic_load_n(&cached, __ATOMIC_RELAXED);
 
-	return loop->config.n_workers ? loop->config.n_workers : (uint32_t)MAX(n_cores, MIN_WORKERS);
+	if (n == 0) {
+		n = (uint32_t)MAX(sysconf(_SC_NPROCESSORS_ONLN), (long)MIN_WORKERS);
+		__atomic_store_n(&cached, n, __ATOMIC_RELAXED);
+	}
+	return n;
 }
 
-/* False when there is no worker and none can be made. */
-static bool submit(struct loop *loop, struct job *job)
+/* Makes a worker when all are busy and there may be more; false when there is none and none can be made. */
+static bool ensure_worker(struct loop *loop)
 {
-	bool ok = true;
+	bool want, ok;
 
-	pthread_mutex_lock(&pool.lock);
-	if (pool.n_queued >= pool.n_idle && pool.n_threads < max_workers(loop))
-		ok = add_worker() || pool.n_threads > 0;
-	if (ok) {
-		*pool.tail = job;
-		pool.tail = &job->next;
-		pool.n_queued++;
-	}
-	pthread_mutex_unlock(&pool.lock);
-	if (ok)
-		pthread_cond_signal(&pool.work);
+	spin_lock(&pool.lock);
+	want = pool.n_queued >= pool.n_asleep + pool.n_spinning && pool.n_threads < max_workers(loop);
+	pool.n_threads += want;
+	spin_unlock(&pool.lock);
+	if (!want || start_worker())
+		return true;
+	spin_lock(&pool.lock);
+	ok = --pool.n_threads > 0;
+	spin_unlock(&pool.lock);
 	return ok;
+}
+
+static void submit(struct job *job)
+{
+	bool wake;
+
+	spin_lock(&pool.lock);
+	*pool.tail = job;
+	pool.tail = &job->next;
+	set_queued(pool.n_queued + 1);
+	wake = must_wake();
+	spin_unlock(&pool.lock);
+	if (wake)
+		wake_worker();
 }
 
 int loop_block(int (*fn)(void *arg), void *arg)
@@ -148,9 +213,9 @@ int loop_block(int (*fn)(void *arg), void *arg)
 	assert(loop->current != &loop->root);
 	if (sim_loop())
 		return fn(arg);
-	pthread_once(&pool_once, init_pool);
-	if (!submit(loop, &job))
+	if (!ensure_worker(loop))
 		return ERR_NOMEM;
+	submit(&job);
 	while (!__atomic_load_n(&job.done, __ATOMIC_ACQUIRE))
 		fiber_park();
 	return job.result;

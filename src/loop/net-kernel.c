@@ -30,12 +30,13 @@ static bool is_inet(const struct net_addr *addr)
 	return addr->sa.sa_family == AF_INET || addr->sa.sa_family == AF_INET6;
 }
 
-/* Replies must not wait for more of them; a Unix socket has no such option. */
-static void set_nodelay(int fd)
+/* Replies must not wait for more of them; a Unix socket has no such option, which tells the two apart. */
+static void set_nodelay(struct io *io)
 {
 	int on = 1;
 
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	io->is_socket = true;
+	io->is_tcp = setsockopt(io->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) == 0;
 }
 
 /* A socket that a dead server left behind would be in the way; a live one is found by connecting. */
@@ -93,8 +94,8 @@ static int kernel_accept(struct io *listener, struct io *conn)
 	while (fd < 0 && (errno == ECONNABORTED || errno == EINTR || errno == EPROTO));
 	if (fd < 0)
 		return errno == EMFILE || errno == ENFILE ? ERR_NOMEM : io_error(errno);
-	set_nodelay(fd);
 	conn->fd = fd;
+	set_nodelay(conn);
 	return 0;
 }
 
@@ -103,8 +104,7 @@ static int kernel_connect(struct io *io, const struct net_addr *addr)
 	io->fd = socket(addr->sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (io->fd < 0)
 		return err_from_errno(errno);
-	if (is_inet(addr))
-		set_nodelay(io->fd);
+	set_nodelay(io);
 	if (connect(io->fd, &addr->sa, addr->size) == 0)
 		return 0;
 	/* A Unix listener with a full backlog says EAGAIN and never becomes ready: that is a refusal. */
@@ -132,19 +132,27 @@ static bool kernel_readable(struct io *io)
 
 static ssize_t kernel_readv(struct io *io, struct iovec *iov, int n_iov)
 {
-	ssize_t n = n_iov == 1 ? read(io->fd, iov->iov_base, iov->iov_len) : readv(io->fd, iov, n_iov);
+	ssize_t n;
 
+	if (n_iov == 1 && io->is_socket)
+		n = recv(io->fd, iov->iov_base, iov->iov_len, 0);
+	else
+		n = readv(io->fd, iov, n_iov);
 	return n >= 0 ? n : io_error(errno);
 }
 
-/* Sockets get MSG_NOSIGNAL; /dev/fuse and pipes are no sockets and never raise SIGPIPE that matters. */
+/* Sockets are told not to raise SIGPIPE; /dev/fuse never does. */
 static ssize_t kernel_writev(struct io *io, struct iovec *iov, int n_iov)
 {
 	struct msghdr msg = {.msg_iov = iov, .msg_iovlen = (size_t)n_iov};
-	ssize_t n = sendmsg(io->fd, &msg, MSG_NOSIGNAL);
+	ssize_t n;
 
-	if (n < 0 && errno == ENOTSOCK)
+	if (!io->is_socket)
 		n = writev(io->fd, iov, n_iov);
+	else if (n_iov == 1)
+		n = send(io->fd, iov->iov_base, iov->iov_len, MSG_NOSIGNAL);
+	else
+		n = sendmsg(io->fd, &msg, MSG_NOSIGNAL);
 	return n >= 0 ? n : io_error(errno);
 }
 

@@ -49,6 +49,13 @@ int stream_connect(struct stream **out, const struct net_addr *addr, uint64_t ti
 	return 0;
 }
 
+static bool is_socket(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode);
+}
+
 int stream_adopt(struct stream **out, int fd)
 {
 	int flags = fcntl(fd, F_GETFL);
@@ -59,14 +66,33 @@ int stream_adopt(struct stream **out, int fd)
 	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0)
 		return err_from_errno(errno);
 	err = stream_create(out, &net_kernel);
-	if (!err)
+	if (!err) {
 		(*out)->io.fd = fd;
+		(*out)->io.is_socket = is_socket(fd);
+	}
 	return err;
+}
+
+static size_t total(const struct iovec *iov, int n_iov)
+{
+	size_t size = 0;
+
+	for (int i = 0; i < n_iov; i++)
+		size += iov[i].iov_len;
+	return size;
 }
 
 ssize_t stream_try_readv(struct stream *s, struct iovec *iov, int n_iov)
 {
-	return s->io.canceled ? ERR_CANCELED : s->io.net->readv(&s->io, iov, n_iov);
+	ssize_t n;
+
+	if (s->io.canceled)
+		return ERR_CANCELED;
+	if (s->io.drained)
+		return ERR_AGAIN;
+	n = s->io.net->readv(&s->io, iov, n_iov);
+	io_note_read(&s->io, n, total(iov, n_iov));
+	return n;
 }
 
 ssize_t stream_try_writev(struct stream *s, struct iovec *iov, int n_iov)
@@ -124,7 +150,7 @@ int stream_wait_readable(struct stream *s)
 {
 	int err = s->io.canceled ? ERR_CANCELED : 0;
 
-	while (!err && !s->io.net->readable(&s->io))
+	while (!err && (s->io.drained || !s->io.net->readable(&s->io)))
 		err = io_wait(&s->io, IO_READ, s->timeout_ns);
 	return err;
 }
