@@ -103,7 +103,7 @@ static int parse_rule(char *text, struct fault_rule *r)
 	int err = 0;
 	for (char *pair; !err && (pair = str_next(&text, ','));)
 		err = parse_pair(pair, r);
-	return err ? err : finish(r);
+	return err || finish(r) ? ERR_INVAL : 0;
 }
 
 int fault_parse(const char *text, struct fault_rule rules[FAULT_RULES_MAX], uint32_t *n, char **why)
