@@ -25,7 +25,7 @@ LOG_MODULE("client");
 struct attachment {
 	struct stream *stream;
 	struct ring_welcome welcome;
-	int fds[4]; /* segment, our doorbell, chimerad's, pages; -1: none or taken */
+	int fds[3]; /* segment, doorbell, pages; -1: none or taken */
 	int n_fds;
 	struct ring_segment seg;
 	struct ring_pages *pages;
@@ -84,7 +84,7 @@ static int read_welcome(struct attachment *at)
 		return ERR_PROTO;
 	if (at->welcome.status)
 		return at->welcome.status < 0 ? at->welcome.status : ERR_PROTO;
-	return at->n_fds == (at->welcome.isolated ? 3 : 4) ? 0 : ERR_PROTO;
+	return at->n_fds == (at->welcome.isolated ? 2 : 3) ? 0 : ERR_PROTO;
 }
 
 static int map_pages(struct attachment *at)
@@ -92,15 +92,15 @@ static int map_pages(struct attachment *at)
 	at->pages = calloc(1, sizeof(*at->pages));
 	if (!at->pages)
 		return ERR_NOMEM;
-	if (at->n_fds < 4)
+	if (at->n_fds < 3)
 		return 0;
-	void *p = mmap(NULL, at->welcome.pages_size, PROT_READ, MAP_SHARED, at->fds[3], 0);
+	void *p = mmap(NULL, at->welcome.pages_size, PROT_READ, MAP_SHARED, at->fds[2], 0);
 	if (p == MAP_FAILED)
 		return err_from_errno(errno);
 	at->pages->base = p;
 	at->pages->size = at->welcome.pages_size;
-	close(at->fds[3]);
-	at->fds[3] = -1;
+	close(at->fds[2]);
+	at->fds[2] = -1;
 	return 0;
 }
 
@@ -192,7 +192,6 @@ static int attach_once(struct ring_client *rc)
 	}
 	switch_pages(rc, &at);
 	doorbell_adopt(&rc->bell, TAKE_FD(at.fds[1]));
-	doorbell_adopt(&rc->server_bell, TAKE_FD(at.fds[2]));
 	rc->stream = TAKE(at.stream);
 	stream_set_timeout(rc->stream, 0);
 	rc->session = at.welcome.session;
@@ -215,7 +214,6 @@ static void close_attachment(struct ring_client *rc)
 	if (rc->stream)
 		stream_close(TAKE(rc->stream));
 	doorbell_close(&rc->bell);
-	doorbell_close(&rc->server_bell);
 }
 
 /* What chimerad completed before it went is complete. */

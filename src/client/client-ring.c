@@ -204,7 +204,7 @@ static void flush(struct loop_poller *p)
 {
 	struct ring_client *rc = container_of(p, struct ring_client, poller);
 	if (rc->attached && ring_publish(&rc->sq) && ring_must_wake(&rc->seg.shared->server_sleeps))
-		doorbell_ring(&rc->server_bell);
+		doorbell_ring(&rc->bell);
 }
 
 static bool arm(struct loop_poller *p)

@@ -40,8 +40,7 @@ struct ring_client {
 	struct ring_producer sq;
 	struct ring_consumer cq;
 	struct ring_consumer events;
-	struct doorbell bell;        /* chimerad rings it */
-	struct doorbell server_bell;
+	struct doorbell bell;        /* rings chimerad, and is rung by it */
 	struct loop_poller poller;
 	struct ring_slot *slots;
 	struct buf_arena arena;

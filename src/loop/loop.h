@@ -108,12 +108,20 @@ struct doorbell {
 	int fd;    /* -1 under sim */
 	bool rung; /* under sim */
 	void (*fn)(struct doorbell *bell);
+	void (*pair_fn)(struct doorbell *bell); /* of a pair: the user's, called by fn once it has emptied the socket */
+	bool pair;
 	struct loop *loop;
 	void *engine_data;
 };
 
 int doorbell_create(struct doorbell *bell);
-/* doorbell_adopt() - takes over an eventfd that came from a peer. */
+/*
+ * doorbell_pair() - between processes that don't trust each other: a socket pair, *peer_fd is for the other process to
+ * adopt. Each end rings the other. Unlike an eventfd's, the flags of one end are out of the other's reach, so
+ * that nobody can make ringing block. Not under sim.
+ */
+int doorbell_pair(struct doorbell *bell, int *peer_fd);
+/* doorbell_adopt() - takes over the descriptor of doorbell_pair() that came from a peer. */
 void doorbell_adopt(struct doorbell *bell, int fd);
 void doorbell_ring(struct doorbell *bell); /* any thread */
 int doorbell_watch(struct loop *loop, struct doorbell *bell, void (*fn)(struct doorbell *bell));

@@ -11,6 +11,7 @@
  *   arena                     client_arena_size bytes, managed by the client: payload to chimerad
  *
  * Rules (those of io_uring). Indices run freely over 2^32 and are masked on use; each has one writer.
+ * n_entries is at least twice n_slots: a release and a submission of each slot have room, so a producer never waits.
  * The producer fills entries, then publishes its tail with a release store, once per batch; the
  * consumer reads the tail with acquire, then the entries, then publishes its head with release.
  * A ring is full when tail - head == n_entries. A tail that is further than n_entries ahead, a slot
@@ -52,7 +53,7 @@ struct ring_shared {
 	uint32_t magic;
 	uint32_t abi_version;
 	uint32_t n_entries; /* of sq and cq; a power of two */
-	uint32_t n_slots;   /* at most n_entries: a completion always has room */
+	uint32_t n_slots;
 	uint32_t n_events;
 	uint32_t slot_stride;
 	uint64_t sq_offset; /* all offsets in bytes from the segment's start */
@@ -74,9 +75,9 @@ struct ring_shared {
 
 /*
  * The attach conversation on chimerad's attach socket, one packet each way, little-endian.
- * Client: struct ring_hello. chimerad: struct ring_welcome with, if status is 0, four descriptors:
- * segment memfd, client's doorbell (chimerad rings it), chimerad's doorbell, page arena memfd
- * (absent for an isolated attachment: three). The connection stays open: its end is the peer's death.
+ * Client: struct ring_hello. chimerad: struct ring_welcome with, if status is 0, three descriptors:
+ * segment memfd, the client's end of the doorbell (a socket pair: a byte rings the other side), page
+ * arena memfd (absent for an isolated attachment: two). The connection stays open: its end is the peer's death.
  */
 struct ring_hello {
 	uint32_t magic;

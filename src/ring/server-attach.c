@@ -55,15 +55,14 @@ static int send_welcome(struct ring_attachment *a, int status)
 {
 	struct ring_server_config *cfg = &a->server->config;
 	struct ring_welcome w = {RING_MAGIC, RING_ABI_VERSION, status, a->peer.isolated};
-	int fds[4], n = 0;
+	int fds[3], n = 0;
 
 	if (status == 0) {
 		w.session = a->id;
 		w.segment_size = a->seg.size;
 		w.boot_id = cfg->boot_id;
 		fds[n++] = a->seg.fd;
-		fds[n++] = a->client_bell.fd;
-		fds[n++] = a->bell.fd;
+		fds[n++] = a->client_fd;
 		if (!a->peer.isolated) {
 			w.pages_size = cfg->pages_size;
 			fds[n++] = cfg->pages_fd;
@@ -110,17 +109,16 @@ static int build(struct ring_attachment *a, const struct ring_hello *hello)
 	if (!err)
 		err = ring_attachment_init_rings(a);
 	if (!err)
-		err = doorbell_create(&a->bell);
-	if (!err)
-		err = doorbell_create(&a->client_bell);
+		err = doorbell_pair(&a->bell, &a->client_fd);
 	return err;
 }
 
 static void destroy(struct ring_attachment *a)
 {
 	ring_attachment_free_rings(a);
-	doorbell_close(&a->client_bell);
 	doorbell_close(&a->bell);
+	if (a->client_fd >= 0)
+		close(a->client_fd);
 	ring_segment_close(&a->seg);
 	free(a);
 }
@@ -136,7 +134,7 @@ static struct ring_attachment *create(struct handshake *h, const struct ring_pee
 	a->owner = fiber_self();
 	a->id = ++h->server->next_id;
 	a->attached_ns = loop_now_ns(loop_current());
-	a->seg.fd = a->bell.fd = a->client_bell.fd = -1;
+	a->seg.fd = a->bell.fd = a->client_fd = -1;
 	list_init(&a->link);
 	return a;
 }
@@ -170,6 +168,7 @@ static int serve_attachment(struct ring_attachment *a, const struct ring_hello *
 	ring_attachment_begin(a);
 	if (send_welcome(a, 0))
 		stream_cancel(a->stream);
+	close(TAKE_FD(a->client_fd));
 	log_info("%s attached: pid %d, uid %u, %u slots", a->peer.name, (int)a->peer.pid, (unsigned)a->peer.uid,
 	         a->seg.n_slots);
 	wait_for_end(a);

@@ -38,5 +38,5 @@ void ring_attachment_event(struct ring_attachment *a, const struct op_event *eve
 	bool published = ring_publish(&a->events);
 	spin_unlock(&a->event_lock);
 	if (published && ring_must_wake(&a->seg.shared->client_sleeps))
-		doorbell_ring(&a->client_bell);
+		doorbell_ring(&a->bell);
 }

@@ -48,6 +48,7 @@ struct ring_attachment {
 	uint64_t id;
 	uint64_t attached_ns;
 	uint32_t loop_index;
+	int client_fd; /* the client's end of the doorbell, until it was passed */
 	bool ended;
 
 	/* constant */
@@ -68,7 +69,6 @@ struct ring_attachment {
 	bool broken;           /* it broke a rule: nothing more is answered */
 	struct fiber *finisher; /* waits for n_running to be 0 */
 	struct loop_task begin_task, end_task;
-	struct doorbell bell;  /* the client rings it */
 	uint64_t n_ops, n_batches, n_wakeups;
 
 	/* from the attachment's loop to the first */
@@ -80,7 +80,7 @@ struct ring_attachment {
 	struct ring_producer events;
 	bool event_overflow;
 	uint64_t n_events, n_events_lost;
-	struct doorbell client_bell; /* rung from any thread */
+	struct doorbell bell;    /* watched on a's loop, rung from any thread */
 };
 
 /* server-poll.c */

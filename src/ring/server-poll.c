@@ -189,7 +189,7 @@ static void publish(struct ring_attachment *a)
 	if (!ring_publish(&a->cq) || !ring_must_wake(&a->seg.shared->client_sleeps))
 		return;
 	a->n_wakeups++;
-	doorbell_ring(&a->client_bell);
+	doorbell_ring(&a->bell);
 }
 
 static int poll_ring(struct loop_poller *p)

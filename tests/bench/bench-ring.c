@@ -25,7 +25,7 @@
 #include "vfs/vfs.h"
 
 #define DEPTH_MAX 32
-#define SPIN_US 2000
+#define SPIN_US 50 /* as [server] spin */
 
 /* What both processes see. */
 struct board {

@@ -467,7 +467,7 @@ static void cut_off(void)
 		int before = n_reattached;
 		struct ring_client *rc = container_of(client, struct ring_client, c);
 		crimes[i](rc);
-		doorbell_ring(&rc->server_bell);
+		doorbell_ring(&rc->bell);
 		while (n_reattached == before)
 			fiber_sleep_ns(NS_PER_MS);
 		cr_assert_eq(echo(1), 2, "attached anew");
