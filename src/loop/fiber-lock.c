@@ -43,7 +43,7 @@ static struct fiber_waiter *pop(struct fiber_waiter **head)
 
 	if (w) {
 		*head = w->next;
-		w->state = TAKEN;
+		__atomic_store_n(&w->state, TAKEN, __ATOMIC_RELAXED);
 	}
 	return w;
 }
@@ -293,7 +293,7 @@ static struct fiber_waiter *take_all(struct fiber_cond *c)
 	struct fiber_waiter *w, *first = c->head;
 
 	for (w = first; w; w = w->next)
-		w->state = TAKEN;
+		__atomic_store_n(&w->state, TAKEN, __ATOMIC_RELAXED);
 	c->head = NULL;
 	return first;
 }

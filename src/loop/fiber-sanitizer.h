@@ -26,8 +26,11 @@
 #include <sanitizer/tsan_interface.h>
 #endif
 
+/* For functions that begin on one fiber and return on another: their calls and returns must not be counted. */
+#define SANITIZER_BRIDGE __attribute__((no_sanitize("thread")))
+
 /* sanitizer_leave() - about to go from one fiber to another; ends: from will never run again. */
-static inline void sanitizer_leave(struct fiber *from, struct fiber *to, bool ends)
+SANITIZER_BRIDGE static inline void sanitizer_leave(struct fiber *from, struct fiber *to, bool ends)
 {
 #ifdef FIBER_ASAN
 	__sanitizer_start_switch_fiber(ends ? NULL : &from->asan_fake, to->stack, to->stack_size);
@@ -38,7 +41,7 @@ static inline void sanitizer_leave(struct fiber *from, struct fiber *to, bool en
 }
 
 /* sanitizer_arrive() - self runs again, or first. The bounds of the thread's own stack are learnt here. */
-static inline void sanitizer_arrive(struct fiber *self, struct fiber *root)
+SANITIZER_BRIDGE static inline void sanitizer_arrive(struct fiber *self, struct fiber *root)
 {
 #ifdef FIBER_ASAN
 	const void *bottom;

@@ -20,7 +20,7 @@
 /* Idle stacks kept per loop; each holds the pages that it once touched, typically two. */
 #define MAX_IDLE_STACKS 128
 
-static void *fiber_entry(void *arg)
+SANITIZER_BRIDGE static void *fiber_entry(void *arg)
 {
 	struct fiber *f = arg;
 	struct loop *loop = f->loop;
@@ -169,13 +169,15 @@ void fiber_park(void)
 static void wake_remote(struct fiber *f)
 {
 	struct loop *loop = f->loop;
-	struct fiber *head = __atomic_load_n(&loop->woken, __ATOMIC_RELAXED);
+	struct fiber *head;
 
+	loop_guest_enter(loop);
+	head = __atomic_load_n(&loop->woken, __ATOMIC_RELAXED);
 	do
 		f->next = head;
 	while (!__atomic_compare_exchange_n(&loop->woken, &head, f, true, __ATOMIC_SEQ_CST,
 	                                    __ATOMIC_RELAXED));
-	loop_rouse(loop);
+	loop_guest_leave(loop);
 }
 
 void fiber_wake(struct fiber *f)

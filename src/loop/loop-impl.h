@@ -32,12 +32,18 @@ struct loop {
 	struct fiber *woken;                           /* by other threads, newest first */
 	uint32_t sleeping;                             /* 1: in the engine, must be kicked */
 	uint32_t stopping;
+	uint32_t n_guests;                             /* other threads inside post, wake or stop */
 };
 
 extern __thread struct loop *this_loop;
 
-/* loop_rouse() - makes a sleeping loop look at what was just queued for it. Any thread. */
-void loop_rouse(struct loop *loop);
+/*
+ * loop_guest_enter(), loop_guest_leave() - around whatever another thread does to a loop: what it hands
+ * over may be all that the loop waits for before it is destroyed, and destroying waits for guests. Leaving
+ * makes a sleeping loop look at what was queued.
+ */
+void loop_guest_enter(struct loop *loop);
+void loop_guest_leave(struct loop *loop);
 
 /* loop_run_timers() - runs what is due by now_ns; how many. loop_next_deadline() - UINT64_MAX: none. */
 int loop_run_timers(struct loop *loop);

@@ -7,6 +7,7 @@
 #include "loop/loop.h"
 
 #include <assert.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <sys/random.h>
 #include <time.h>
@@ -58,6 +59,8 @@ int loop_create(struct loop **out, const struct loop_config *cfg)
 
 void loop_destroy(struct loop *loop)
 {
+	while (__atomic_load_n(&loop->n_guests, __ATOMIC_ACQUIRE))
+		sched_yield();
 	loop->engine->fini(loop);
 	fiber_pool_fini(&loop->fibers);
 	free(loop);
@@ -122,8 +125,9 @@ void loop_run(struct loop *loop)
 
 void loop_stop(struct loop *loop)
 {
+	loop_guest_enter(loop);
 	__atomic_store_n(&loop->stopping, 1, __ATOMIC_SEQ_CST);
-	loop->engine->kick(loop);
+	loop_guest_leave(loop);
 }
 
 struct loop *loop_current(void)
@@ -131,22 +135,30 @@ struct loop *loop_current(void)
 	return this_loop;
 }
 
-void loop_rouse(struct loop *loop)
+void loop_guest_enter(struct loop *loop)
+{
+	__atomic_add_fetch(&loop->n_guests, 1, __ATOMIC_SEQ_CST);
+}
+
+void loop_guest_leave(struct loop *loop)
 {
 	if (__atomic_load_n(&loop->sleeping, __ATOMIC_SEQ_CST) &&
 	    __atomic_exchange_n(&loop->sleeping, 0, __ATOMIC_SEQ_CST))
 		loop->engine->kick(loop);
+	__atomic_sub_fetch(&loop->n_guests, 1, __ATOMIC_RELEASE);
 }
 
 void loop_post(struct loop *loop, struct loop_task *task)
 {
-	struct loop_task *head = __atomic_load_n(&loop->posted, __ATOMIC_RELAXED);
+	struct loop_task *head;
 
+	loop_guest_enter(loop);
+	head = __atomic_load_n(&loop->posted, __ATOMIC_RELAXED);
 	do
 		task->next = head;
 	while (!__atomic_compare_exchange_n(&loop->posted, &head, task, true, __ATOMIC_SEQ_CST,
 	                                    __ATOMIC_RELAXED));
-	loop_rouse(loop);
+	loop_guest_leave(loop);
 }
 
 void loop_poller_add(struct loop *loop, struct loop_poller *p)

@@ -55,7 +55,7 @@ static int poll_box(struct loop_poller *p)
 	b->n_polled++;
 	if (!__atomic_exchange_n(&b->mail, 0, __ATOMIC_ACQ_REL))
 		return 0;
-	b->n_taken++;
+	__atomic_add_fetch(&b->n_taken, 1, __ATOMIC_RELEASE);
 	return 1;
 }
 
