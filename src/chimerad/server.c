@@ -138,6 +138,7 @@ static const struct part {
 	{open_vfs, close_vfs},
 	{open_catalogue, close_catalogue},
 	{chimerad_serve_ring, close_ring},
+	{chimerad_inline_nfs_start, chimerad_inline_nfs_stop},
 	{chimerad_metrics_start, chimerad_metrics_stop},
 	{open_control, close_control},
 	{chimerad_catch_signals, NULL},
