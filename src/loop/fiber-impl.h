@@ -50,4 +50,10 @@ void fiber_root_init(struct fiber *root, struct loop *loop);
 /* fiber_run_queue() - runs what is runnable now, once each; how many ran. */
 int fiber_run_queue(struct loop *loop);
 
+/*
+ * fiber_set_and_wake() - sets the flag that f waits for and wakes f. With the flag set f may run on and end, taking
+ * the flag with it, and its loop may want to be destroyed: that waits until f has been left alone.
+ */
+void fiber_set_and_wake(struct fiber *f, uint32_t *flag, uint32_t value);
+
 #endif

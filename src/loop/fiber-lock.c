@@ -11,6 +11,7 @@
 #include <assert.h>
 
 #include "base/err.h"
+#include "loop/fiber-impl.h"
 #include "loop/loop.h"
 
 /* TAKEN: off the list, about to be granted. */
@@ -56,10 +57,7 @@ static void await_grant(struct fiber_waiter *w)
 
 static void grant(struct fiber_waiter *w)
 {
-	struct fiber *f = w->fiber;
-
-	__atomic_store_n(&w->state, GRANTED, __ATOMIC_RELEASE);
-	fiber_wake(f);
+	fiber_set_and_wake(w->fiber, &w->state, GRANTED);
 }
 
 static void grant_all(struct fiber_waiter *w)

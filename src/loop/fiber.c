@@ -190,6 +190,19 @@ void fiber_wake(struct fiber *f)
 		wake_remote(f);
 }
 
+void fiber_set_and_wake(struct fiber *f, uint32_t *flag, uint32_t value)
+{
+	struct loop *loop = f->loop;
+	bool guest = loop != this_loop;
+
+	if (guest)
+		loop_guest_enter(loop);
+	__atomic_store_n(flag, value, __ATOMIC_RELEASE);
+	fiber_wake(f);
+	if (guest)
+		loop_guest_leave(loop);
+}
+
 void fiber_yield(void)
 {
 	struct loop *loop = this_loop;

@@ -118,14 +118,10 @@ static struct job *await_job(void)
 	return job;
 }
 
-/* The job is gone once it is done; the fiber's memory stays. */
 static void finish(struct job *job)
 {
-	struct fiber *f = job->fiber;
-
 	job->result = job->fn(job->arg);
-	__atomic_store_n(&job->done, 1, __ATOMIC_RELEASE);
-	fiber_wake(f);
+	fiber_set_and_wake(job->fiber, &job->done, 1);
 }
 
 static void *work(void *arg)
