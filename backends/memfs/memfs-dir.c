@@ -206,9 +206,11 @@ int memfs_create_unlinked(struct vfs_call *call, struct vfs_node *dir, const str
 {
 	struct memfs_node *n;
 	int err = memfs_node_new(dir->mount->store, what, &n);
-	if (!err)
-		*node = &n->node;
-	return err;
+	if (err)
+		return err;
+	n->linkable = true;
+	*node = &n->node;
+	return 0;
 }
 
 int memfs_link(struct vfs_node *node, struct vfs_node *to, const struct vfs_name *name)
@@ -219,12 +221,15 @@ int memfs_link(struct vfs_node *node, struct vfs_node *to, const struct vfs_name
 		return ERR_EXIST;
 	if (n->attr.nlink >= UINT32_MAX >> 1)
 		return ERR_MLINK;
-	/* An object whose last name is gone stays gone, but one that never had a name may get its first. */
+	/* An object whose last name is gone stays gone. */
+	if (n->attr.nlink == 0 && !n->linkable)
+		return ERR_NOENT;
 	int err = add_name(dir, name, hash, n);
 	if (err)
 		return err;
-	if (n->attr.nlink++ == 0 || n->node.type != OP_TYPE_DIR)
-		vfs_node_get(node);
+	n->linkable = false;
+	n->attr.nlink++;
+	vfs_node_get(node);
 	memfs_touch(n, false);
 	return 0;
 }

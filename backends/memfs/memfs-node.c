@@ -139,6 +139,7 @@ static void fill_attr(struct memfs_node *n, const struct vfs_create *what)
 	n->verifier = a->mask & ATTR_VERIFIER ? what->verifier : 0;
 	n->xattrs = NULL;
 	n->xattr_size = 0;
+	n->linkable = false;
 }
 
 static int fill_target(struct memfs_node *n, const struct vfs_create *what)

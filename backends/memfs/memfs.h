@@ -87,6 +87,7 @@ struct memfs_node {
 	struct memfs_xattr *xattrs;
 	uint32_t xattr_size;
 	uint32_t slot;
+	bool linkable;                 /* never had a name, and may get one */
 	uint64_t uses;                 /* of the slot; survives the node */
 	struct memfs_node *next_free;
 	union {

@@ -39,7 +39,7 @@ int access_io(const struct op_cred *cred, const struct op_attr *attr, uint32_t w
 	if (override && access_is_owner(cred, attr))
 		return 0;
 	uint32_t rights = access_rights(cred, attr);
-	if ((rights & MAY_EXEC) && attr->type == OP_TYPE_FILE)
+	if (override && (rights & MAY_EXEC) && attr->type == OP_TYPE_FILE)
 		rights |= MAY_READ;
 	return want & ~rights ? ERR_ACCES : 0;
 }

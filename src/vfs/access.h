@@ -22,8 +22,8 @@ uint32_t access_rights(const struct op_cred *cred, const struct op_attr *attr);
 int access_check(const struct op_cred *cred, const struct op_attr *attr, uint32_t want);
 
 /*
- * access_io() - may cred read (MAY_READ) or write (MAY_WRITE) a file's data? override: its owner may whatever
- * the mode says. Who may execute may read: an NFS client pages programs in by READ.
+ * access_io() - may cred read (MAY_READ) or write (MAY_WRITE) a file's data? override: the liberties of
+ * RFC 1813 section 4.4: the owner may whatever the mode says, and who may execute may read (programs are paged in by READ).
  */
 int access_io(const struct op_cred *cred, const struct op_attr *attr, uint32_t want, bool override);
 

@@ -294,7 +294,9 @@ static int create_file(struct vfs_call *c, const struct op_open_in *in, struct o
 	int err = vfs_make(c, &out->dir.post, name, &what, node);
 	if (err || !(in->attr.mask & ATTR_SIZE) || in->attr.size == 0)
 		return err;
-	struct op_attr size = {.mask = ATTR_SIZE, .size = in->attr.size};
+	/* Which stamps the times: those that were asked for come again. */
+	struct op_attr size = in->attr;
+	size.mask &= ATTR_SIZE | ATTR_ATIME | ATTR_MTIME;
 	fiber_rwlock_wrlock(&(*node)->lock);
 	(*node)->mount->ops->setattr(*node, &size);
 	fiber_rwlock_wrunlock(&(*node)->lock);
@@ -340,6 +342,8 @@ static int check_open(const struct op_open_in *in)
 {
 	const uint32_t both = OPEN_READ | OPEN_WRITE;
 	if (in->disposition > OPEN_EXCLUSIVE || (in->access & ~both) || (in->deny & ~both))
+		return ERR_INVAL;
+	if (in->flags & ~(uint32_t)(OPEN_NO_STATE | OPEN_TRUNCATE | OPEN_NOFOLLOW_DIR))
 		return ERR_INVAL;
 	if (!(in->flags & OPEN_NO_STATE) && in->access == 0)
 		return ERR_INVAL;
