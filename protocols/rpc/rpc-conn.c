@@ -29,7 +29,7 @@ void rpc_conn_break(struct rpc_conn *c)
 
 static bool overloaded(const struct rpc_conn *c)
 {
-	return c->n_calls >= c->server->cfg.max_calls || c->out.size >= OUT_SIZE_MAX;
+	return !c->broken && (c->n_calls >= c->server->cfg.max_calls || c->out.size >= OUT_SIZE_MAX);
 }
 
 static void wait_while(struct rpc_conn *c, bool (*condition)(const struct rpc_conn *c))
