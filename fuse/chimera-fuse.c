@@ -94,7 +94,8 @@ static void do_init(void *userdata, struct fuse_conn_info *conn)
 	conn->congestion_threshold = 48;
 	conn->time_gran = 1;
 	conn->want &= ~(unsigned)(FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE);
-	conn->want |= conn->capable & (FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_CACHE_SYMLINKS | FUSE_CAP_ASYNC_DIO);
+	conn->want |= conn->capable & (FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_CACHE_SYMLINKS | FUSE_CAP_ASYNC_DIO |
+	                               FUSE_CAP_HANDLE_KILLPRIV);
 	if (m->opt.writeback)
 		conn->want |= conn->capable & FUSE_CAP_WRITEBACK_CACHE;
 }
@@ -160,8 +161,7 @@ static int mount_session(struct mnt *m)
 		err = loop_block(mount_job, m); /* libfuse says why it could not */
 	if (err)
 		return err;
-	int fd = fcntl(fuse_session_fd(m->session), F_DUPFD_CLOEXEC, 3);
-	return fd < 0 ? err_from_errno(errno) : stream_adopt(&m->device, fd);
+	return mnt_device_open(m);
 }
 
 /* ---- the end */

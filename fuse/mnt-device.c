@@ -5,15 +5,53 @@
 #include "fuse/mnt.h"
 
 #include <linux/fuse.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/log.h"
 
 LOG_MODULE("fuse");
 
+#define FUSE_OPCODE_TMPFILE 51 /* younger than some <linux/fuse.h> */
 #define HEAD_SIZE (sizeof(struct fuse_in_header) + sizeof(struct fuse_write_in))
 #define COPY_MAX 131072u /* a write up to this size is copied into a buffer of its size */
+
+/* What libfuse up to 3.14 agrees on with us but forgets to tell the kernel. */
+#define INIT_FLAGS (FUSE_PARALLEL_DIROPS | FUSE_HANDLE_KILLPRIV)
+
+/* The reply to INIT passes here as every other: the flags are added to it. */
+static ssize_t write_reply(int fd, struct iovec *iov, int n_iov, void *userdata)
+{
+	struct mnt *m = userdata;
+	if (unlikely(m->init_flags) && n_iov > 1 && iov[1].iov_len >= offsetof(struct fuse_init_out, max_background)) {
+		struct fuse_init_out *out = iov[1].iov_base;
+		out->flags |= m->init_flags & INIT_FLAGS;
+		m->init_flags = 0;
+	}
+	return writev(fd, iov, n_iov);
+}
+
+/* libfuse wants one, but never reads: mnt_serve() does. */
+static ssize_t read_request(int fd, void *buf, size_t size, void *userdata)
+{
+	errno = ENOSYS;
+	return -1;
+}
+
+int mnt_device_open(struct mnt *m)
+{
+	static const struct fuse_custom_io io = {.read = read_request, .writev = write_reply};
+	int session_fd = fuse_session_fd(m->session);
+	int fd = fcntl(session_fd, F_DUPFD_CLOEXEC, 3);
+	if (fd < 0)
+		return err_from_errno(errno);
+	int err = fuse_session_custom_io(m->session, &io, session_fd) ? ERR_SERVERFAULT : stream_adopt(&m->device, fd);
+	if (err)
+		close(fd);
+	return err;
+}
 
 struct reader {
 	struct mnt *m;
@@ -32,6 +70,18 @@ static void serve(void *arg)
 	client_buf_put(m->client, r->payload);
 	free(r);
 	fiber_join_done(&m->requests);
+}
+
+/*
+ * O_TMPFILE is a create but for its opcode, which this libfuse does not know: it passes as a create, marked.
+ */
+static bool rename_tmpfile(struct mnt_request *r)
+{
+	struct fuse_in_header *in = (void *)r->bytes;
+	bool nameless = in->opcode == FUSE_OPCODE_TMPFILE;
+	if (nameless)
+		in->opcode = FUSE_CREATE;
+	return nameless;
 }
 
 static struct client_buf *buffer(struct mnt *m, uint32_t size)
@@ -65,6 +115,9 @@ static struct mnt_request *request_of(struct reader *rd, size_t size)
 		r->payload = payload_of(rd, size - HEAD_SIZE);
 	else if (size > HEAD_SIZE)
 		memcpy(r->bytes + HEAD_SIZE, rd->rx->data, size - HEAD_SIZE);
+	r->nameless = rename_tmpfile(r);
+	if (in->opcode == FUSE_INIT)
+		rd->m->init_flags = ((const struct fuse_init_in *)(r->bytes + sizeof(*in)))->flags;
 	return r;
 }
 

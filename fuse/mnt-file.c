@@ -142,13 +142,19 @@ static void do_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	}
 }
 
-static void reply_create(fuse_req_t req, struct op *op, struct mnt_file *file, struct fuse_file_info *fi)
+struct created {
+	const struct op_handle *obj;
+	const struct op_attr *attr;
+};
+
+static void reply_create(fuse_req_t req, struct op *op, const struct created *what, struct mnt_file *file,
+                         struct fuse_file_info *fi)
 {
 	struct mnt *m = mnt_of(req);
 	struct fuse_entry_param e;
-	int err = mnt_entry(m, &op->out.open.obj, &op->out.open.attr, &e);
+	int err = mnt_entry(m, what->obj, what->attr, &e);
 	if (!err)
-		fill_info(m, mnt_node(m, e.ino), &op->out.open.attr, file, fi);
+		fill_info(m, mnt_node(m, e.ino), what->attr, file, fi);
 	client_op_put(m->client, op);
 	if (err)
 		mnt_reply_err(req, err);
@@ -160,12 +166,35 @@ static void reply_create(fuse_req_t req, struct op *op, struct mnt_file *file, s
 	free(file);
 }
 
+static void create_nameless(fuse_req_t req, fuse_ino_t dir, mode_t mode, struct mnt_file *file, struct fuse_file_info *fi)
+{
+	struct mnt *m = mnt_of(req);
+	struct op *op = mnt_op(req, OP_create_unlinked, dir);
+	struct op_create_unlinked_out *out = &op->out.create_unlinked;
+	op->in.create_unlinked.access = file->access;
+	op->in.create_unlinked.attr.mask = ATTR_MODE;
+	op->in.create_unlinked.attr.mode = mode & 07777;
+	if (mnt_run(req, op)) {
+		free(file);
+		mnt_reply(req, op);
+		return;
+	}
+	file->open_id = out->open_id;
+	file->generation = m->generation;
+	file->cred = op->cred;
+	reply_create(req, op, &(struct created){&out->obj, &out->attr}, file, fi);
+}
+
 static void do_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, struct fuse_file_info *fi)
 {
 	struct mnt *m = mnt_of(req);
 	struct mnt_file *file = file_make(req, access_of(m, fi->flags));
 	if (!file) {
 		fuse_reply_err(req, ENOMEM);
+		return;
+	}
+	if (m->current->nameless) {
+		create_nameless(req, parent, mode, file, fi);
 		return;
 	}
 	struct op *op = open_op(req, parent, file, fi->flags);
@@ -180,7 +209,7 @@ static void do_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_
 		mnt_groups(req, &op->cred);
 	int err = run_open(req, op, file);
 	if (!err) {
-		reply_create(req, op, file, fi);
+		reply_create(req, op, &(struct created){&op->out.open.obj, &op->out.open.attr}, file, fi);
 		return;
 	}
 	free(file);

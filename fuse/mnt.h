@@ -60,6 +60,7 @@ struct mnt_file {
 struct mnt_request {
 	struct mnt *m;
 	struct client_buf *payload; /* of a write */
+	bool nameless;              /* a create of a file without a name (O_TMPFILE) */
 	size_t size;
 	uint8_t bytes[];            /* header and arguments */
 };
@@ -81,6 +82,7 @@ struct mnt {
 	struct vfs *vfs; /* of a store opened here */
 	struct fuse_session *session;
 	struct stream *device;
+	uint32_t init_flags;         /* FUSE_* that the kernel offered; until INIT is answered */
 	struct hmap nodes;
 	struct mnt_node *root;
 	uint64_t generation;         /* of the attachment; moves on when chimerad was restarted */
@@ -158,6 +160,8 @@ void mnt_watch_stop(struct mnt *m);
 
 /* -- mnt-device.c ------------------------------------------------------------------------------------- */
 
+/* mnt_device_open() - takes the mounted session's device over. */
+int mnt_device_open(struct mnt *m);
 /* mnt_serve() - reads and spawns requests until the kernel has unmounted; parks. */
 void mnt_serve(struct mnt *m);
 

@@ -313,8 +313,10 @@ CASE(readdir_under_change, "entries that exist throughout a scan appear exactly 
 	while (!s.eof && round < 4000 && OK(fs_readdir(t, &d, &s))) {
 		snprintf(name, sizeof(name), "drop%05u", round % 1000);
 		fs_unlink(t, &d, name);
+		/* Not for ever: a directory that appends would never end. */
 		snprintf(name, sizeof(name), "new%05u", round * 37 % 5000);
-		fs_symlink(t, &d, name, "x", NULL);
+		if (round < 2000)
+			fs_symlink(t, &d, name, "x", NULL);
 		round++;
 	}
 	TRUE(s.eof);
