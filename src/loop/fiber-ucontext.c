@@ -6,6 +6,7 @@
  */
 #include "loop/fiber-switch.h"
 
+#include <stddef.h>
 #include <stdint.h>
 #include <ucontext.h>
 
