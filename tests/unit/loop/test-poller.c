@@ -1,6 +1,6 @@
 /* Shows that doorbells wake a loop, and that pollers are polled, armed before a sleep and disarmed after it. */
 #include <pthread.h>
-#include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "tests/unit/loop/rig.h"
@@ -119,3 +119,44 @@ static void watch_box(void *arg)
 
 /* No letter is lost between polling and sleeping, with another thread that rings only when asked to. */
 KERNEL_TEST(poller, mailbox, watch_box)
+
+static uint64_t cpu_us(void)
+{
+	struct rusage u;
+
+	getrusage(RUSAGE_THREAD, &u);
+	return (uint64_t)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1000000 +
+	       (uint64_t)(u.ru_utime.tv_usec + u.ru_stime.tv_usec);
+}
+
+static void count_up(struct doorbell *b)
+{
+	n_rung++;
+}
+
+/* Busy for a while, so that the loop polls; then idle but for a timer every 20 ms. */
+static void busy_then_idle(void *arg)
+{
+	uint64_t before;
+
+	box.poller = (struct loop_poller){poll_box, arm_box, disarm_box, flush_box};
+	loop_poller_add(loop_current(), &box.poller);
+	doorbell_create(&bell);
+	doorbell_watch(loop_current(), &bell, count_up);
+	for (int i = 0; i < 2000; i++) {
+		box.mail = 1;
+		doorbell_ring(&bell);
+		fiber_sleep_ns(NS_PER_US);
+	}
+	before = cpu_us();
+	for (int i = 0; i < 15; i++)
+		fiber_sleep_ns(20 * NS_PER_MS);
+	cr_assert_lt(cpu_us() - before, 4000);
+	cr_assert_gt(n_rung, 0);
+	loop_poller_remove(loop_current(), &box.poller);
+	doorbell_close(&bell);
+	rig_done();
+}
+
+/* Polling stops soon after the work does. */
+KERNEL_TEST(poller, spinning_decays, busy_then_idle)

@@ -1,8 +1,10 @@
 /* Shows that streams carry bytes in order through short reads and writes, and how they time out, cancel and end. */
 #include <fcntl.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "tests/unit/loop/rig.h"
 
 #define BULK (3 * 1024 * 1024 + 17)
@@ -227,6 +229,44 @@ static void broken_pipe(void *arg)
 
 /* Writing to a peer that is gone gives ERR_DISCONNECTED and no signal. */
 EACH_TEST(stream, peer_gone, broken_pipe)
+
+static void accept_later(void *arg)
+{
+	cr_assert_eq(listener_accept(listener, &idle), 0);
+	stream_close(idle);
+	fiber_join_done(&served);
+}
+
+/* Uses up every descriptor; the last one but is the client's. */
+static void no_descriptors(void *arg)
+{
+	struct net_addr addr = rig_addr(AF_INET);
+	struct rlimit limit = {64, 64};
+	struct stream *s;
+	int fds[64], n = 0;
+
+	log_set_level("loop", LOG_ERROR);
+	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	cr_assert_eq(listener_open(&listener, &addr, false), 0);
+	listener_addr(listener, &addr);
+	fiber_join_add(&served, 1);
+	fiber_spawn(accept_later, NULL);
+	while (n < 64 && (fds[n] = dup(0)) >= 0)
+		n++;
+	close(fds[--n]);
+	cr_assert_eq(stream_connect(&s, &addr, NS_PER_SEC), 0);
+	fiber_sleep_ns(20 * NS_PER_MS);
+	cr_assert_eq(served.n_running, 1);
+	while (n > 0)
+		close(fds[--n]);
+	fiber_join_wait(&served);
+	stream_close(s);
+	listener_close(listener);
+	rig_done();
+}
+
+/* With no descriptor left a connection waits until there is one. */
+KERNEL_TEST(stream, accept_without_descriptors, no_descriptors)
 
 static void pass_fds(void *arg)
 {
