@@ -81,14 +81,10 @@ int linux_getattr(struct vfs_node *node, struct op_attr *attr)
 	return 0;
 }
 
-static int set_owner(struct linux_store *s, int fd, const struct op_attr *attr, bool new_object)
+static int set_owner(struct linux_store *s, int fd, const struct statx *stx, const struct op_attr *attr, bool new_object)
 {
-	struct statx stx;
-	int err = linux_stat(fd, &stx);
-	if (err)
-		return err;
-	uid_t uid = attr->mask & ATTR_UID && attr->uid != stx.stx_uid ? attr->uid : (uid_t)-1;
-	gid_t gid = attr->mask & ATTR_GID && attr->gid != stx.stx_gid ? attr->gid : (gid_t)-1;
+	uid_t uid = attr->mask & ATTR_UID && attr->uid != stx->stx_uid ? attr->uid : (uid_t)-1;
+	gid_t gid = attr->mask & ATTR_GID && attr->gid != stx->stx_gid ? attr->gid : (gid_t)-1;
 	if (uid == (uid_t)-1 && gid == (gid_t)-1)
 		return 0;
 	if (!fchownat(fd, "", uid, gid, AT_EMPTY_PATH))
@@ -116,11 +112,13 @@ static int set_times(int fd, const struct op_attr *attr)
 int linux_apply(struct linux_store *s, int fd, const struct op_attr *attr, bool new_object)
 {
 	struct linux_path p;
-	int err = 0;
-	if (attr->mask & (ATTR_UID | ATTR_GID))
-		err = set_owner(s, fd, attr, new_object);
-	/* After the owner: a change of that clears the set-id bits. */
-	if (!err && attr->mask & ATTR_MODE && fchmodat(s->proc_fd, linux_procname(&p, fd), attr->mode & 07777, 0))
+	struct statx stx;
+	int err = attr->mask & (ATTR_UID | ATTR_GID) || new_object ? linux_stat(fd, &stx) : 0;
+	if (!err && attr->mask & (ATTR_UID | ATTR_GID))
+		err = set_owner(s, fd, &stx, attr, new_object);
+	/* After the owner: a change of that clears the set-id bits. What was made right stays as it is, times and all. */
+	bool right = new_object && (stx.stx_mode & 07777) == (attr->mode & 07777) && !(attr->mode & 07000);
+	if (!err && attr->mask & ATTR_MODE && !right && fchmodat(s->proc_fd, linux_procname(&p, fd), attr->mode & 07777, 0))
 		err = linux_error();
 	if (!err && attr->mask & (ATTR_ATIME | ATTR_MTIME))
 		err = set_times(fd, attr);

@@ -1,6 +1,8 @@
 /*
- * Making objects. Each is made closed to everyone but the server, then given its owner, mode and times by
- * descriptor, so that there is no moment in which someone could use it who may not.
+ * Making objects. A privileged server makes them as who asks (file-system uid and gid of the worker thread), so
+ * that they belong to him, count against his quota and have their final mode from the first moment. Where the host
+ * refuses that, or the owner is not who asks, an object is made closed to everyone but the server and then
+ * given owner and mode by descriptor: there is no moment in which someone could use it who may not.
  *
  * An exclusive create makes a file without a name, completes it with its verifier and links it: after a
  * crash there is a file with a verifier or none.
@@ -8,6 +10,7 @@
 #include "backends/linux/linux.h"
 
 #include <string.h>
+#include <sys/fsuid.h>
 #include <sys/sysmacros.h>
 
 struct create_job {
@@ -15,6 +18,7 @@ struct create_job {
 	int dirfd;
 	struct linux_name name; /* empty: a file without a name */
 	const struct vfs_create *what;
+	mode_t mode; /* to make it with */
 	int fd;
 	struct linux_meta meta;
 	struct linux_node *node;
@@ -33,7 +37,7 @@ static int opened(int fd)
 static int make_nameless(struct create_job *job)
 {
 	struct linux_store *s = job->store;
-	int fd = openat(job->dirfd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	int fd = openat(job->dirfd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, job->mode);
 	if (fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR)) {
 		atomic_store(&s->no_tmpfile, true);
 		return ERR_NOTSUPP;
@@ -50,9 +54,10 @@ static int make_file(struct create_job *job)
 		if (fd != ERR_NOTSUPP)
 			return fd;
 	}
-	int fd = openat(job->dirfd, job->name.text, O_CREAT | O_EXCL | O_RDWR | O_NOFOLLOW | O_CLOEXEC, 0600);
+	int flags = O_CREAT | O_EXCL | O_RDWR | O_NOFOLLOW | O_CLOEXEC;
+	int fd = openat(job->dirfd, job->name.text, flags, job->mode);
 	if (fd < 0 && (errno == EMFILE || errno == ENFILE) && node_cache_shrink(&job->store->nodes))
-		fd = openat(job->dirfd, job->name.text, O_CREAT | O_EXCL | O_RDWR | O_NOFOLLOW | O_CLOEXEC, 0600);
+		fd = openat(job->dirfd, job->name.text, flags, job->mode);
 	return opened(fd);
 }
 
@@ -64,37 +69,74 @@ static uint32_t mode_of(uint32_t type)
 	return type < ARRAY_SIZE(modes) ? modes[type] : 0;
 }
 
-/* Makes what has no descriptor from the start, then opens it. */
 static int make_other(struct create_job *job)
 {
 	const struct vfs_create *what = job->what;
 	const char *name = job->name.text;
-	int flags = O_PATH;
 	int err;
 	if (what->type == OP_TYPE_DIR) {
-		err = mkdirat(job->dirfd, name, 0700);
-		flags = O_RDONLY | O_DIRECTORY;
+		err = mkdirat(job->dirfd, name, job->mode);
 	} else if (what->type == OP_TYPE_SYMLINK) {
 		err = symlinkat(what->target, job->dirfd, name);
 	} else if (mode_of(what->type)) {
 		dev_t dev = makedev(what->attr->rdev_major, what->attr->rdev_minor);
-		err = mknodat(job->dirfd, name, mode_of(what->type) | 0600, dev);
+		err = mknodat(job->dirfd, name, mode_of(what->type) | job->mode, dev);
 	} else {
 		return ERR_BADTYPE;
 	}
-	return err ? linux_error() : linux_open(job->store, job->dirfd, name, flags, 0);
+	return err ? linux_error() : 0;
+}
+
+static int make(struct create_job *job)
+{
+	return job->what->type == OP_TYPE_FILE ? make_file(job) : make_other(job);
+}
+
+/* The thread is a worker's: nobody else's calls run on it meanwhile. */
+static int make_as(struct create_job *job, uid_t uid, gid_t gid)
+{
+	uid_t own_uid = geteuid();
+	gid_t own_gid = getegid();
+	setfsgid(gid);
+	setfsuid(uid);
+	int made = make(job);
+	setfsuid(own_uid);
+	setfsgid(own_gid);
+	return made;
+}
+
+/* A descriptor of a file, 0 for everything else. *owner: whose it was made. */
+static int make_owned(struct create_job *job, uid_t *owner)
+{
+	const struct op_attr *attr = job->what->attr;
+	bool as_server = attr->uid == geteuid() && attr->gid == getegid();
+	*owner = geteuid();
+	job->mode = attr->mode & 0777;
+	if (as_server)
+		return make(job);
+	if (job->store->privileged) {
+		int made = make_as(job, attr->uid, attr->gid);
+		*owner = attr->uid;
+		if (made != ERR_ACCES && made != ERR_PERM)
+			return made;
+		*owner = geteuid();
+	}
+	job->mode = job->what->type == OP_TYPE_DIR ? 0700 : 0600;
+	return make(job);
 }
 
 /* Someone on the host may have put another object in its place since. */
-static int check_ours(const struct create_job *job)
+static int open_made(struct create_job *job, uid_t owner)
 {
+	bool is_dir = job->what->type == OP_TYPE_DIR;
 	struct statx stx;
-	int err = linux_stat(job->fd, &stx);
-	if (err)
-		return err;
-	if (linux_type(stx.stx_mode) != job->what->type || stx.stx_uid != geteuid())
-		return ERR_IO;
-	return job->what->type != OP_TYPE_SYMLINK && (stx.stx_mode & 0777 & ~0700) ? ERR_IO : 0;
+	int fd = linux_open(job->store, job->dirfd, job->name.text, O_PATH | (is_dir ? O_DIRECTORY : 0), 0);
+	if (fd < 0)
+		return fd;
+	if (!linux_stat(fd, &stx) && linux_type(stx.stx_mode) == job->what->type && stx.stx_uid == owner)
+		return fd;
+	close(fd);
+	return ERR_IO;
 }
 
 static int complete(struct create_job *job)
@@ -125,25 +167,29 @@ static int link_fd(const struct create_job *job)
 	return linkat(AT_FDCWD, linux_path(&p, job->fd), job->dirfd, job->name.text, AT_SYMLINK_FOLLOW) ? linux_error() : 0;
 }
 
+static int finish(struct create_job *job, bool nameless)
+{
+	bool named = job->name.text[0];
+	int err = complete(job);
+	if (err && !nameless)
+		unlinkat(job->dirfd, job->name.text, job->what->type == OP_TYPE_DIR ? AT_REMOVEDIR : 0);
+	return !err && nameless && named ? link_fd(job) : err;
+}
+
 static int create_job(void *arg)
 {
 	struct create_job *job = arg;
 	bool is_file = job->what->type == OP_TYPE_FILE;
-	bool named = job->name.text[0];
-	job->fd = is_file ? make_file(job) : make_other(job);
+	uid_t owner;
+	job->fd = make_owned(job, &owner);
+	if (job->fd == 0 && !is_file)
+		job->fd = open_made(job, owner);
 	if (job->fd < 0)
 		return job->fd;
-	bool nameless = is_file && (!named || (wants_verifier(job) && !atomic_load(&job->store->no_tmpfile)));
-	int err = nameless ? 0 : check_ours(job);
-	if (!err) {
-		err = complete(job);
-		if (err && !nameless)
-			unlinkat(job->dirfd, job->name.text, job->what->type == OP_TYPE_DIR ? AT_REMOVEDIR : 0);
-	}
-	if (!err && nameless && named)
-		err = link_fd(job);
+	bool no_name = !job->name.text[0] || (wants_verifier(job) && !atomic_load(&job->store->no_tmpfile));
+	int err = finish(job, is_file && no_name);
 	if (!err)
-		return linux_adopt(job->store, &job->fd, is_file || job->what->type == OP_TYPE_DIR, &job->node);
+		return linux_adopt(job->store, &job->fd, is_file, &job->node);
 	close(job->fd);
 	return err;
 }

@@ -132,6 +132,7 @@ static int mount_job(void *arg)
 	if (err)
 		return err;
 	job->what = "can't be used";
+	umask(0); /* modes are the VFS's to decide */
 	s->privileged = has_capability(CAP_CHOWN) && has_capability(CAP_FOWNER);
 	probe_file_system(s);
 	probe_handles(s);
