@@ -8,6 +8,8 @@ NFS_PORT=2049 MOUNT_PORT=20048 PORTMAP_PORT=111
 
 in_server_net() { if [ -n "${NETNS:-}" ]; then in_net "$@"; else "$@"; fi; }
 
+server_port_open() { in_server_net bash -c 'exec 3<>"/dev/tcp/$0/$1"' "$1" "$2"; }
+
 # server_ports - ports that nobody uses, for a server that shares this machine's network.
 server_ports() {
 	local base=$((20000 + RANDOM % 20000))
@@ -37,7 +39,7 @@ server_start() {
 	in_server_net chimera-supervise -d -p "$SERVER/run/pid" -s "$SERVER/run/state" -l "$SERVER_LOG" -w "$CHIMERA_SOCKET" \
 		chimerad -c "$SERVER/chimera.conf" "${set[@]}" "${nfsd[@]}" || return 1
 	on_exit 'server_stop || true'
-	wait_for 20 chimeractl status && wait_for 20 in_server_net port_open "$addr" "$NFS_PORT"
+	wait_for 20 chimeractl status && wait_for 20 server_port_open "$addr" "$NFS_PORT"
 }
 
 # server_export NAME BACKEND [RULE] - a store of that kind, exported as /NAME.

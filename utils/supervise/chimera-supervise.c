@@ -234,14 +234,15 @@ static void pass_on(int sig)
 			kill(processes[i].pid, sig);
 }
 
-/* Last started first, each given time to end; what is left at the deadline is killed. */
+/* Last started first. Each may take its share of the time that is left and is killed then. */
 static bool stop_all(void)
 {
-	uint64_t deadline = now_ms() + stop_ms;
+	uint64_t end = now_ms() + stop_ms;
 	bool clean = true;
 
 	for (int i = n_processes - 1; i >= 0; i--) {
 		struct process *p = &processes[i];
+		uint64_t now = now_ms(), deadline = now + (MAX(end, now) - now) / (uint64_t)(i + 1);
 		if (p->pid)
 			kill(p->pid, SIGTERM);
 		while (p->pid && now_ms() < deadline) {
