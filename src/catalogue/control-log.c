@@ -8,10 +8,23 @@
 #include "base/str.h"
 #include "catalogue/control.h"
 
+LOG_MODULE("control");
+
+/* Several files share a module's name, and its level. */
+static bool seen_before(const struct log_module *m)
+{
+	const struct log_module *o = log_modules();
+	while (o != m && strcmp(o->name, m->name) != 0)
+		o = o->next;
+	return o != m;
+}
+
 static int log_list(void *arg, const struct control_request *rq, struct control_reply *reply)
 {
 	json_array(&reply->json, NULL);
 	for (const struct log_module *m = log_modules(); m; m = m->next) {
+		if (seen_before(m))
+			continue;
 		json_object(&reply->json, NULL);
 		json_str(&reply->json, "name", m->name);
 		json_str(&reply->json, "level", log_level_name((enum log_level)m->level));
@@ -45,6 +58,7 @@ static int log_set(void *arg, const struct control_request *rq, struct control_r
 		                    nearest ? "; nearest is \"" : "", nearest ? nearest : "", nearest ? "\"" : "");
 		return ERR_NOENT;
 	}
+	log_notice("log level of %s set to %s", rq->name, text);
 	json_null(&reply->json, NULL);
 	return 0;
 }

@@ -63,12 +63,4 @@ int control_register_catalogue(struct control *ctl, struct catalogue *catalogue)
 /* control_register_log() - log list, log set, metric list. */
 int control_register_log(struct control *ctl);
 
-/*
- * What chimeractl prints of the verbs that chimerad itself registers; a key that is absent prints as "-":
- *   status show   object: version pid started(RFC 3339) uptime_ns engine threads generation mounts exports
- *                 rings clients state_dir memory_bytes
- *   client list   array of: name protocol daemon export since(RFC 3339) operations
- *   ring list     array of: name role pid thread slots in_flight operations buffer_bytes isolated
- */
-
 #endif

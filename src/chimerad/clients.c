@@ -159,7 +159,7 @@ void chimerad_clients_json(struct chimerad_clients *c, struct json *j, const cha
 	fiber_mutex_lock(&c->lock);
 	HMAP_FOREACH (e, &c->map, node) {
 		json_object(j, NULL);
-		json_str(j, "client", e->client);
+		json_str(j, "name", e->client);
 		print_pairs(j, e->text, e->size);
 		json_end(j);
 	}

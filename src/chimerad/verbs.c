@@ -6,19 +6,17 @@
  *	mount usage     the open mounts with what is in them
  *	client list     what daemons report of their clients
  *	ring list       attachments with their depth and counters
- *	config show     every option with its value and origin
- *	log list        modules with their levels; log set NAME --level LEVEL, "*" for all
  *	metric show     {"text": ...} as Prometheus reads it
+ *
+ * Levels of logging, counters and the configuration have verbs of their own, beside what they show.
  */
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "base/log.h"
 #include "chimerad/chimerad.h"
+#include "chimerad/config-control.h"
 #include <config.h>
-
-LOG_MODULE("chimerad");
 
 /* ---- status -------------------------------------------------------------------------------- */
 
@@ -161,57 +159,7 @@ static int ring_list(void *arg, const struct control_request *rq, struct control
 	return 0;
 }
 
-/* ---- configuration, log, metrics -------------------------------------------------------------- */
-
-static int config_verb(void *arg, const struct control_request *rq, struct control_reply *reply)
-{
-	config_json(((struct chimerad *)arg)->config, &reply->json, NULL);
-	return 0;
-}
-
-static bool seen_before(const struct log_module *m)
-{
-	for (const struct log_module *o = log_modules(); o != m; o = o->next)
-		if (strcmp(o->name, m->name) == 0)
-			return true;
-	return false;
-}
-
-/* Several files share a module's name, and its level. */
-static int log_list(void *arg, const struct control_request *rq, struct control_reply *reply)
-{
-	struct json *j = &reply->json;
-
-	json_array(j, NULL);
-	for (const struct log_module *m = log_modules(); m; m = m->next) {
-		if (seen_before(m))
-			continue;
-		json_object(j, NULL);
-		json_str(j, "module", m->name);
-		json_str(j, "level", log_level_name((enum log_level)m->level));
-		json_end(j);
-	}
-	json_end(j);
-	return 0;
-}
-
-static int log_set(void *arg, const struct control_request *rq, struct control_reply *reply)
-{
-	const char *text = control_arg(rq, "level");
-	const char *module = rq->name ? rq->name : "*";
-	enum log_level level;
-
-	if (!text || log_level_parse(text, &level)) {
-		catalogue_error_set(&reply->error, "level must be one of error, warn, notice, info, debug and trace");
-		return ERR_INVAL;
-	}
-	if (log_set_level(module, level)) {
-		catalogue_error_set(&reply->error, "there is no log module \"%.100s\"; see log list", module);
-		return ERR_NOENT;
-	}
-	log_notice("log level of %s set to %s", module, text);
-	return log_list(arg, rq, reply);
-}
+/* ---- metrics -------------------------------------------------------------- */
 
 static int metric_show(void *arg, const struct control_request *rq, struct control_reply *reply)
 {
@@ -229,11 +177,13 @@ static int metric_show(void *arg, const struct control_request *rq, struct contr
 
 static const struct control_verb verbs[] = {
 	{"status", "show", status_show}, {"mount", "usage", mount_usage}, {"client", "list", client_list},
-	{"ring", "list", ring_list},     {"config", "show", config_verb}, {"log", "list", log_list},
-	{"log", "set", log_set},         {"metric", "show", metric_show},
+	{"ring", "list", ring_list},     {"metric", "show", metric_show},
 };
 
 int chimerad_register_verbs(struct chimerad *d)
 {
-	return control_register(d->control, verbs, ARRAY_SIZE(verbs), d);
+	int err = control_register(d->control, verbs, ARRAY_SIZE(verbs), d);
+	if (!err)
+		err = control_register_log(d->control);
+	return err ? err : config_register_control(d->control, d->config);
 }

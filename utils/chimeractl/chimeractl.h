@@ -30,7 +30,7 @@ enum ctl_cell { CELL_TEXT, CELL_SIZE, CELL_BOOL, CELL_LIST, CELL_TIME, CELL_DURA
 
 struct ctl_column {
 	const char *title;
-	const char *key;
+	const char *key; /* with a dot: a member of a member */
 	enum ctl_cell cell;
 	bool wide; /* only with -o wide */
 };
@@ -59,6 +59,8 @@ struct ctl_verb {
 	/* Before the request; CTL_* other than CTL_DONE ends the command. NULL: nothing to do. */
 	int (*prepare)(struct ctl_command *cmd);
 	bool local; /* prepare does it all: nothing is asked */
+	const struct ctl_column *columns; /* NULL: the noun's */
+	uint32_t n_columns;
 	const char *help;
 };
 

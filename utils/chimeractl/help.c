@@ -185,7 +185,7 @@ static void offer_objects(struct ctl_command *cmd, const struct ctl_noun *noun)
 {
 	struct control_answer answer;
 	struct json_value *body;
-	if (!ctl_find_verb(noun, "show"))
+	if (!catalogue_kind(noun->name))
 		return;
 	control_message_add(&cmd->message, "noun", noun->name);
 	control_message_add(&cmd->message, "verb", "list");

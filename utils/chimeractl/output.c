@@ -114,11 +114,28 @@ static void append_cell(const struct ctl_command *cmd, const struct ctl_column *
 		append_text(out, *v->text ? v->text : "-");
 }
 
+static const struct json_value *member(const struct json_value *item, const char *key)
+{
+	char outer[64];
+	const char *dot = strchr(key, '.');
+	if (!dot || (size_t)(dot - key) >= sizeof(outer))
+		return json_get(item, key);
+	memcpy(outer, key, (size_t)(dot - key));
+	outer[dot - key] = '\0';
+	return json_get(json_get(item, outer), dot + 1);
+}
+
+static const struct ctl_column *columns_of(const struct ctl_command *cmd, uint32_t *n)
+{
+	*n = cmd->verb->columns ? cmd->verb->n_columns : cmd->noun->n_columns;
+	return cmd->verb->columns ? cmd->verb->columns : cmd->noun->columns;
+}
+
 static char *cell(const struct ctl_command *cmd, const struct ctl_column *c, const struct json_value *item)
 {
 	struct bytes out;
 	bytes_init(&out, 0);
-	append_cell(cmd, c, json_get(item, c->key), &out);
+	append_cell(cmd, c, member(item, c->key), &out);
 	return out.data ? out.data : strdup("-");
 }
 
@@ -130,8 +147,10 @@ static bool is_shown(const struct ctl_command *cmd, const struct ctl_column *c)
 /* Widths of the shown columns, over titles and items. */
 static void measure(const struct ctl_command *cmd, const struct json_value *items, size_t *widths)
 {
-	for (uint32_t i = 0; i < cmd->noun->n_columns; i++) {
-		const struct ctl_column *c = &cmd->noun->columns[i];
+	uint32_t n;
+	const struct ctl_column *columns = columns_of(cmd, &n);
+	for (uint32_t i = 0; i < n; i++) {
+		const struct ctl_column *c = &columns[i];
 		widths[i] = cmd->no_header ? 0 : strlen(c->title);
 		for (const struct json_value *item = items->child; item; item = item->next) {
 			char *text = cell(cmd, c, item);
@@ -143,9 +162,11 @@ static void measure(const struct ctl_command *cmd, const struct json_value *item
 
 static void print_row(const struct ctl_command *cmd, const struct json_value *item, const size_t *widths)
 {
+	uint32_t n;
+	const struct ctl_column *columns = columns_of(cmd, &n);
 	size_t pad = 0;
-	for (uint32_t i = 0; i < cmd->noun->n_columns; i++) {
-		const struct ctl_column *c = &cmd->noun->columns[i];
+	for (uint32_t i = 0; i < n; i++) {
+		const struct ctl_column *c = &columns[i];
 		if (!is_shown(cmd, c))
 			continue;
 		char *text = item ? cell(cmd, c, item) : strdup(c->title);
@@ -169,11 +190,13 @@ static void print_table(const struct ctl_command *cmd, const struct json_value *
 
 static void print_object(const struct ctl_command *cmd, const struct json_value *item)
 {
+	uint32_t n;
+	const struct ctl_column *columns = columns_of(cmd, &n);
 	size_t width = 0;
-	for (uint32_t i = 0; i < cmd->noun->n_columns; i++)
-		width = MAX(width, strlen(cmd->noun->columns[i].title));
-	for (uint32_t i = 0; i < cmd->noun->n_columns; i++) {
-		const struct ctl_column *c = &cmd->noun->columns[i];
+	for (uint32_t i = 0; i < n; i++)
+		width = MAX(width, strlen(columns[i].title));
+	for (uint32_t i = 0; i < n; i++) {
+		const struct ctl_column *c = &columns[i];
 		char *text = cell(cmd, c, item);
 		if (cmd->no_header)
 			printf("%s\n", text ? text : "");

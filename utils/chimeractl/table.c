@@ -54,7 +54,21 @@ static const struct ctl_option show_config_options[] = {
 static const struct ctl_verb status_verbs[] = {
 	{.name = "", .wire_verb = "show", .shape = SHAPE_OBJECT, .help = "Show whether the server runs, and how."},
 };
-static const struct ctl_verb mount_verbs[] = {OBJECT_VERBS("mount")};
+static const struct ctl_column usage_columns[] = {
+	{"NAME", "name", CELL_TEXT, false},
+	{"BACKEND", "backend", CELL_TEXT, false},
+	{"SIZE", "total_bytes", CELL_SIZE, false},
+	{"FREE", "free_bytes", CELL_SIZE, false},
+	{"AVAILABLE", "available_bytes", CELL_SIZE, false},
+	{"FILES", "total_files", CELL_TEXT, true},
+	{"FREE FILES", "free_files", CELL_TEXT, true},
+	{"FSID", "fsid", CELL_TEXT, true},
+};
+static const struct ctl_verb mount_verbs[] = {
+	OBJECT_VERBS("mount"),
+	{.name = "usage", .shape = SHAPE_LIST, .columns = usage_columns, .n_columns = ARRAY_SIZE(usage_columns),
+	 .help = "List the open mounts with their size and what is free."},
+};
 static const struct ctl_verb export_verbs[] = {OBJECT_VERBS("export")};
 static const struct ctl_verb client_verbs[] = {
 	{.name = "list", .shape = SHAPE_LIST, .help = "List the clients that protocol daemons serve now."},
@@ -75,6 +89,7 @@ static const struct ctl_verb log_verbs[] = {
 };
 static const struct ctl_verb metric_verbs[] = {
 	{.name = "list", .shape = SHAPE_LIST, .help = "List counters and latency histograms."},
+	{.name = "show", .shape = SHAPE_TEXT, .help = "Print every metric as Prometheus reads it."},
 };
 static const struct ctl_verb apply_verbs[] = {
 	{.name = "", .wire_noun = "catalogue", .wire_verb = "apply", .shape = SHAPE_CHANGES, COUNT_AS(apply_options),
@@ -95,13 +110,21 @@ static const struct ctl_verb completion_verbs[] = {
 };
 
 static const struct ctl_column status_columns[] = {
-	{"VERSION", "version", CELL_TEXT, false},     {"PID", "pid", CELL_TEXT, false},
-	{"STARTED", "started", CELL_TIME, false},     {"UPTIME", "uptime_ns", CELL_DURATION, false},
-	{"ENGINE", "engine", CELL_TEXT, false},       {"THREADS", "threads", CELL_TEXT, false},
-	{"GENERATION", "generation", CELL_TEXT, false}, {"MOUNTS", "mounts", CELL_TEXT, false},
-	{"EXPORTS", "exports", CELL_TEXT, false},     {"RINGS", "rings", CELL_TEXT, false},
-	{"CLIENTS", "clients", CELL_TEXT, false},     {"STATE DIR", "state_dir", CELL_TEXT, true},
-	{"MEMORY", "memory_bytes", CELL_SIZE, false},
+	{"VERSION", "version", CELL_TEXT, false},
+	{"PID", "pid", CELL_TEXT, false},
+	{"STARTED", "started", CELL_TIME, false},
+	{"UPTIME", "uptime_ns", CELL_DURATION, false},
+	{"ENGINE", "engine", CELL_TEXT, false},
+	{"THREADS", "threads", CELL_TEXT, false},
+	{"STATE DIR", "state_dir", CELL_TEXT, false},
+	{"GENERATION", "catalogue_generation", CELL_TEXT, false},
+	{"MOUNTS", "mounts", CELL_TEXT, false},
+	{"EXPORTS", "exports", CELL_TEXT, false},
+	{"RINGS", "attachments", CELL_TEXT, false},
+	{"CLIENTS", "clients", CELL_TEXT, false},
+	{"RUNNING", "running", CELL_TEXT, false},
+	{"OPERATIONS", "operations", CELL_TEXT, false},
+	{"ARENA USED", "memory.arena_used", CELL_SIZE, false},
 };
 static const struct ctl_column mount_columns[] = {
 	{"NAME", "name", CELL_TEXT, false},
@@ -116,14 +139,22 @@ static const struct ctl_column export_columns[] = {
 };
 static const struct ctl_column client_columns[] = {
 	{"CLIENT", "name", CELL_TEXT, false},       {"PROTOCOL", "protocol", CELL_TEXT, false},
-	{"DAEMON", "daemon", CELL_TEXT, false},     {"EXPORT", "export", CELL_TEXT, false},
+	{"VERSION", "version", CELL_TEXT, false},     {"EXPORT", "export", CELL_TEXT, false},
 	{"SINCE", "since", CELL_TIME, true},        {"OPERATIONS", "operations", CELL_TEXT, true},
 };
 static const struct ctl_column ring_columns[] = {
-	{"DAEMON", "name", CELL_TEXT, false},       {"ROLE", "role", CELL_TEXT, false},
-	{"PID", "pid", CELL_TEXT, false},           {"THREAD", "thread", CELL_TEXT, false},
-	{"SLOTS", "slots", CELL_TEXT, false},       {"IN FLIGHT", "in_flight", CELL_TEXT, false},
-	{"OPERATIONS", "operations", CELL_TEXT, false}, {"BUFFERS", "buffer_bytes", CELL_SIZE, true},
+	{"DAEMON", "name", CELL_TEXT, false},
+	{"ROLE", "role", CELL_TEXT, false},
+	{"PID", "pid", CELL_TEXT, false},
+	{"THREAD", "thread", CELL_TEXT, false},
+	{"SLOTS", "slots", CELL_TEXT, false},
+	{"RUNNING", "running", CELL_TEXT, false},
+	{"OPERATIONS", "operations", CELL_TEXT, false},
+	{"BATCHES", "batches", CELL_TEXT, true},
+	{"WAKEUPS", "wakeups", CELL_TEXT, true},
+	{"EVENTS", "events", CELL_TEXT, true},
+	{"LOST", "events_lost", CELL_TEXT, true},
+	{"BUFFERS", "arena_size", CELL_SIZE, true},
 	{"ISOLATED", "isolated", CELL_BOOL, true},
 };
 static const struct ctl_column config_columns[] = {

@@ -31,7 +31,9 @@ static int status(void *arg, const struct control_request *rq, struct control_re
 	json_str(&reply->json, "version", "0.0");
 	json_time(&reply->json, "started", 1500000000000000000ULL);
 	json_u64(&reply->json, "uptime_ns", 90000000000ULL);
-	json_u64(&reply->json, "memory_bytes", 3 << 20);
+	json_object(&reply->json, "memory");
+	json_u64(&reply->json, "arena_used", 3 << 20);
+	json_end(&reply->json);
 	json_end(&reply->json);
 	return 0;
 }
