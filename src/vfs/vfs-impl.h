@@ -62,7 +62,8 @@ struct vfs_session {
 	uint32_t open_hint;             /* where to look for a free one */
 	uint32_t open_generation;
 	struct list watches;
-	_Alignas(CACHE_LINE) uint32_t running[2]; /* calls inside vfs_run(), by phase */
+	uint8_t apart[CACHE_LINE];      /* others look at the tables above, this thread alone counts below */
+	uint32_t running[2];            /* calls inside vfs_run(), by phase */
 	uint32_t sample;                /* counts calls, for the sampled latency */
 };
 
