@@ -183,7 +183,7 @@ static uint32_t feature_bit(const char *name)
 
 static const struct driver *driver_named(const char *name)
 {
-	static const struct driver *const drivers[] = {&driver_mount};
+	static const struct driver *const drivers[] = {&driver_mount, &driver_local, &driver_ring};
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(drivers); i++)
@@ -249,7 +249,7 @@ static void parse(struct suite *s, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-	struct suite s = {.drv = &driver_mount, .cfg = {.backend = "memfs"}, .seed = 1};
+	struct suite s = {.drv = &driver_local, .cfg = {.backend = "memfs"}, .seed = 1};
 	int err;
 
 	parse(&s, argc, argv);

@@ -1,0 +1,68 @@
+/* The VFS that the drivers "local" and "ring" test. */
+#include "tests/conform/serve.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "backends/builtin.h"
+#include "base/cleanup.h"
+#include "tests/conform/driver-client.h"
+
+#define OPTIONS_MAX 32
+
+static int mount_store(struct vfs *vfs, const struct driver_config *cfg, char **why)
+{
+	struct vfs_option options[OPTIONS_MAX + 1] = {0};
+	struct vfs_mount_spec spec = {.id = 1, .name = SERVE_MOUNT, .backend = cfg->backend, .read_only = cfg->read_only,
+	                              .options = options};
+	char *copies[OPTIONS_MAX] = {0};
+	unsigned i;
+	int err;
+
+	for (i = 0; cfg->options && cfg->options[i] && i < OPTIONS_MAX; i++) {
+		copies[i] = strdup(cfg->options[i]);
+		options[i].key = strsep(&copies[i], "=");
+		options[i].value = copies[i] ? copies[i] : "yes";
+	}
+	err = vfs_mount(vfs, &spec, why);
+	while (i-- > 0)
+		free((char *)options[i].key);
+	return err;
+}
+
+int serve_open(struct served *s, const struct driver_config *cfg)
+{
+	struct vfs_config vfs_cfg = {.state_dir = s->state_dir};
+	CLEANUP_FREE char *why = NULL;
+	int err;
+
+	*s = (struct served){.state_dir = "/tmp/conform-state-XXXXXX"};
+	if (!mkdtemp(s->state_dir))
+		return err_from_errno(errno);
+	backends_register();
+	err = vfs_create(&s->vfs, &vfs_cfg, &why);
+	if (!err)
+		err = mount_store(s->vfs, cfg, &why);
+	if (err)
+		fprintf(stderr, "conform: %s: %s\n", cfg->backend, why ? why : err_text(err));
+	return err;
+}
+
+void serve_close(struct served *s)
+{
+	char command[128];
+
+	if (s->vfs)
+		vfs_destroy(s->vfs);
+	s->vfs = NULL;
+	snprintf(command, sizeof(command), "rm -rf '%s'", s->state_dir);
+	if (system(command))
+		fprintf(stderr, "conform: %s stays\n", s->state_dir);
+}
+
+int serve_root(struct test *t, const char *name, struct obj *root)
+{
+	return client_verb_lookup_path(t, &(struct obj){0}, str(name), root);
+}
