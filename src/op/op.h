@@ -133,7 +133,7 @@ struct op_seg {
 enum op_flags {
 	OP_F_CHAIN = 1,          /* another op of the same chain follows; it runs only if this one succeeds, else ERR_CANCELED */
 	OP_F_PREV = 2,           /* the object is what the op before it in the chain produced or used, not op.obj; an open_id of 0 is the one it opened */
-	OP_F_OWNER_OVERRIDE = 4, /* the owner may read and write whatever the mode says (NFS opens at the client) */
+	OP_F_OWNER_OVERRIDE = 4, /* the owner may read and write whatever the mode says, who may execute may read (NFS opens at the client) */
 };
 
 struct op {

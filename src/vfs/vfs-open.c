@@ -280,7 +280,21 @@ static int open_created(struct vfs_call *c, struct vfs_node *node, const struct 
 	return err;
 }
 
-/* An initial size other than 0 is set after the fact. */
+/* An initial size other than 0 is set after the fact, which stamps the times: those that were asked for come again. */
+static int set_initial_size(struct vfs_call *c, const struct op_attr *asked, const struct vfs_name *name,
+                            struct vfs_node *node)
+{
+	const struct backend_ops *ops = node->mount->ops;
+	struct op_attr attr = *asked;
+	attr.mask &= ATTR_SIZE | ATTR_ATIME | ATTR_MTIME;
+	fiber_rwlock_wrlock(&node->lock);
+	int err = ops->setattr(node, &attr);
+	if (err)
+		ops->remove(c->node, name, node);
+	fiber_rwlock_wrunlock(&node->lock);
+	return err;
+}
+
 static int create_file(struct vfs_call *c, const struct op_open_in *in, struct op_open_out *out,
                        const struct vfs_name *name, struct vfs_node **node)
 {
@@ -294,13 +308,10 @@ static int create_file(struct vfs_call *c, const struct op_open_in *in, struct o
 	int err = vfs_make(c, &out->dir.post, name, &what, node);
 	if (err || !(in->attr.mask & ATTR_SIZE) || in->attr.size == 0)
 		return err;
-	/* Which stamps the times: those that were asked for come again. */
-	struct op_attr size = in->attr;
-	size.mask &= ATTR_SIZE | ATTR_ATIME | ATTR_MTIME;
-	fiber_rwlock_wrlock(&(*node)->lock);
-	(*node)->mount->ops->setattr(*node, &size);
-	fiber_rwlock_wrunlock(&(*node)->lock);
-	return 0;
+	err = set_initial_size(c, &in->attr, name, *node);
+	if (err)
+		vfs_node_put(TAKE(*node));
+	return err;
 }
 
 static int open_or_create(struct vfs_call *c, const struct op_open_in *in, struct op_open_out *out,

@@ -328,7 +328,7 @@ CASE(create_defaults, "a new file is empty, linked once, and its times are equal
 	EQ(attr.nlink, 1);
 	EQ(attr.space, 0);
 	TIME_EQ(attr.atime, attr.mtime);
-	TIME_EQ(attr.ctime, attr.mtime);
+	TRUE(op_time_cmp(attr.ctime, attr.mtime) >= 0);
 }
 
 CASE_NEEDS(unlinked_write, HAS_UNLINKED, "a file without a name is in no directory, and is read and written")
