@@ -22,7 +22,7 @@ enum counter_kind {
 struct counter_table {
 	const char *name;
 	enum counter_kind kind;
-	const char *const *names;
+	const char *const *names;   /* NULL: a number that is not used */
 	uint32_t n_names;
 	uint32_t first;             /* slot of the first name, set by counter_register(); 0: not registered */
 	struct counter_table *next;

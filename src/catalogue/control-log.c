@@ -80,6 +80,8 @@ static int metric_list(void *arg, const struct control_request *rq, struct contr
 	for (const struct counter_table *t = counter_tables(); t; t = t->next) {
 		for (uint32_t i = 0; i < t->n_names; i++) {
 			char name[128];
+			if (!t->names[i])
+				continue;
 			snprintf(name, sizeof(name), "%s.%s", t->name, t->names[i]);
 			json_object(&reply->json, NULL);
 			json_str(&reply->json, "name", name);

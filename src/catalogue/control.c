@@ -115,6 +115,14 @@ static int dispatch(struct connection *c, const struct control_message *m, struc
 	return verb->run(arg, &rq, reply);
 }
 
+static void note_request(const struct connection *c, const struct control_message *m, int status)
+{
+	const char *noun = control_message_get(m, "noun"), *verb = control_message_get(m, "verb");
+	const char *name = control_message_get(m, "name");
+	log_info("process %d of user %u: %.40s %.40s %.200s: %s", (int)c->pid, (unsigned int)c->uid, noun ? noun : "-",
+	         verb ? verb : "-", name ? name : "", err_text(status));
+}
+
 static int send_all(struct stream *s, struct bytes *b)
 {
 	struct iovec iov = {b->data, b->size};
@@ -139,6 +147,7 @@ static int answer(struct connection *c, const struct control_message *m)
 		a.body = bytes_str(&reply->body);
 		a.body_size = reply->body.size;
 	}
+	note_request(c, m, status);
 	bytes_clear(&c->out);
 	control_encode_reply(&c->out, &a);
 	bytes_fini(&reply->body);
