@@ -7,6 +7,8 @@
  * score does the next spell begin with polling. So a loop that waits for minutes stops polling after a few
  * of them, and one that begins to be busy starts polling after a few short sleeps.
  */
+#include <sched.h>
+
 #include "base/spinlock.h"
 #include "loop/loop-impl.h"
 
@@ -14,6 +16,8 @@
 #define SCORE_TO_SPIN 2
 #define SCORE_HIT 1
 #define SCORE_MISS 2
+
+#define YIELD_AFTER_NS (2 * NS_PER_US)
 
 static void score_spell(struct loop *loop, uint64_t length_ns)
 {
@@ -91,9 +95,20 @@ static bool timer_due(const struct loop *loop)
 	return loop_next_deadline(loop) <= loop->now_ns;
 }
 
+/* The peer that is polled may want this very CPU: after the time of an ordinary answer it is let in. */
+static void wait_a_moment(uint64_t spent_ns)
+{
+	if (spent_ns < YIELD_AFTER_NS)
+		cpu_relax();
+	else
+		sched_yield();
+}
+
 /* Polls until something turned up (true) or the bound has passed. */
 static bool spin(struct loop *loop, uint64_t until_ns)
 {
+	uint64_t start_ns = loop->now_ns;
+
 	while (loop->now_ns < until_ns) {
 		if (loop_run_pollers(loop) + loop_look(loop) > 0 || loop_has_work(loop)) {
 			score_spell(loop, 0);
@@ -102,7 +117,7 @@ static bool spin(struct loop *loop, uint64_t until_ns)
 		}
 		if (timer_due(loop))
 			return true;
-		cpu_relax();
+		wait_a_moment(loop->now_ns - start_ns);
 		loop->now_ns = loop->engine->clock_ns();
 	}
 	return false;
