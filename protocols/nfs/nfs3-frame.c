@@ -80,7 +80,7 @@ int nfs3_op(struct rpc_request *rq, const struct xdr_bytes *fh, enum op_code cod
 		err = apply_right(rq, op, op_flags);
 	if ((op_flags & (OP_I_MUTATES | OP_I_IDEMPOTENT)) == OP_I_MUTATES) {
 		op->replay_client = rq->peer->id;
-		op->replay_key = rq->replay_key;
+		op->replay_key = rpc_replay_key(rq);
 	}
 	op->trace_id = rq->xid;
 	return err;

@@ -51,13 +51,6 @@ static int find_procedure(struct call *call)
 	return call->low == UINT32_MAX ? RPC_PROG_UNAVAIL : RPC_PROG_MISMATCH;
 }
 
-/* The record's bytes but the payload's: a retransmission has the same. */
-static uint64_t replay_key(const struct rpc_record *rec)
-{
-	uint64_t key = hash_bytes(rec->data, MIN(rec->size, RX_HEAD_MAX));
-	return key ? key : 1;
-}
-
 static int authenticate(struct call *call)
 {
 	struct auth_cache *cache = call->rq.conn ? &call->rq.conn->auth : &call->server->dgram_auth;
@@ -186,7 +179,6 @@ static int run(struct call *call, void *args, void *res)
 		stat = decode_args(call, args);
 	if (stat != RPC_SUCCESS)
 		return stat;
-	call->rq.replay_key = replay_key(&call->rq.record);
 	stat = call->fn->fn(&call->rq, args, res);
 	if (stat == RPC_SUCCESS)
 		trace(call, &call->xdr->res, res);
@@ -242,6 +234,12 @@ void rpc_call_run(void *arg)
 	if (stat != NO_REPLY)
 		reply(&call, stat, res);
 	finish(&call);
+}
+
+uint64_t rpc_replay_key(const struct rpc_request *rq)
+{
+	uint64_t key = hash_bytes(rq->record.data, MIN(rq->record.size, RX_HEAD_MAX));
+	return key ? key : 1;
 }
 
 void rpc_hold_buf(struct rpc_request *rq, struct client_buf *buf)

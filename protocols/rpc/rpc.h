@@ -63,7 +63,6 @@ struct rpc_request {
 	uint32_t flavor;            /* AUTH_NONE or AUTH_SYS */
 	uint32_t auth_stat;         /* a handler that answers RPC_DENIED sets it to an enum rpc_auth_stat */
 	struct op_cred cred;        /* as the caller says; nobody for AUTH_NONE */
-	uint64_t replay_key;        /* of xid and the call's bytes; never 0 */
 	struct rpc_record record;
 	struct arena arena;         /* freed when the reply is encoded */
 	struct op *held[RPC_HELD_MAX];
@@ -103,6 +102,9 @@ struct rpc_program {
  */
 int rpc_hold(struct rpc_request *rq, struct op *op);
 void rpc_hold_buf(struct rpc_request *rq, struct client_buf *buf);
+
+/* rpc_replay_key() - of xid and the call's bytes, the same for a retransmission; never 0. */
+uint64_t rpc_replay_key(const struct rpc_request *rq);
 
 /* rpc_add_payload() - appends the payload of rq's arguments, from its own offset on, to op. ERR_INVAL: too many pieces. */
 int rpc_add_payload(struct rpc_request *rq, struct op *op, const struct xdr_bulk *payload, uint32_t size);
