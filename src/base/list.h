@@ -60,16 +60,19 @@ static inline struct list *list_pop_front(struct list *head)
 
 #define list_entry(ptr, type, member) container_of(ptr, type, member)
 
+/* The link of an entry, by arithmetic: at the end of a walk var is the head in disguise, and no entry. */
+#define LIST_LINK(var, member) ((struct list *)((char *)(var) + offsetof(__typeof__(*(var)), member)))
+
 #define LIST_FOREACH(var, head, member)                                            \
 	for (var = list_entry((head)->next, __typeof__(*var), member);             \
-	     &var->member != (head);                                               \
-	     var = list_entry(var->member.next, __typeof__(*var), member))
+	     LIST_LINK(var, member) != (head);                                     \
+	     var = list_entry(LIST_LINK(var, member)->next, __typeof__(*var), member))
 
 /* LIST_FOREACH_SAFE - var may be unlinked or freed by the body. */
 #define LIST_FOREACH_SAFE(var, tmp, head, member)                                  \
 	for (var = list_entry((head)->next, __typeof__(*var), member),             \
-	    tmp = list_entry(var->member.next, __typeof__(*var), member);          \
-	     &var->member != (head);                                               \
-	     var = tmp, tmp = list_entry(tmp->member.next, __typeof__(*var), member))
+	    tmp = list_entry(LIST_LINK(var, member)->next, __typeof__(*var), member); \
+	     LIST_LINK(var, member) != (head);                                     \
+	     var = tmp, tmp = list_entry(LIST_LINK(tmp, member)->next, __typeof__(*var), member))
 
 #endif
