@@ -30,7 +30,9 @@ const struct op_info *op_info(uint32_t code)
 
 void op_reset(struct op *op, enum op_code code)
 {
-	memset(op, 0, offsetof(struct op, cred));
+	/* An object of size 0 has no bytes: they can stay. */
+	memset(op, 0, offsetof(struct op, obj));
+	op->obj.size = op->obj2.size = 0;
 	memset(&op->in, 0, op_info(code)->in_size);
 	op->code = (uint16_t)code;
 }

@@ -221,7 +221,7 @@ struct op_info {
 /* op_info() - never NULL: codes out of range have a nameless entry. */
 const struct op_info *op_info(uint32_t code);
 
-/* op_reset() - makes op an empty request of that code: everything but cred, segs and out bytes is set. */
+/* op_reset() - makes op an empty request of that code: no object, no names, no segments, arguments zero; cred is the caller's to set. */
 void op_reset(struct op *op, enum op_code code);
 
 /* op_set_str() - puts a name into in_var; ERR_NAMETOOLONG when it is over OP_NAME_MAX or does not fit. */
