@@ -15,6 +15,7 @@
 LOG_MODULE("fuse");
 
 #define FUSE_OPCODE_TMPFILE 51 /* younger than some <linux/fuse.h> */
+#define OPEN_PARALLEL_WRITES (1u << 6) /* likewise */
 #define HEAD_SIZE (sizeof(struct fuse_in_header) + sizeof(struct fuse_write_in))
 #define COPY_MAX 131072u /* a write up to this size is copied into a buffer of its size */
 
@@ -51,6 +52,13 @@ int mnt_device_open(struct mnt *m)
 	if (err)
 		close(fd);
 	return err;
+}
+
+int mnt_reply_open(fuse_req_t req, const struct fuse_file_info *fi)
+{
+	struct fuse_open_out out = {.fh = fi->fh, .open_flags = FOPEN_DIRECT_IO | OPEN_PARALLEL_WRITES};
+	/* Flags that this libfuse has no field for. */
+	return fi->direct_io ? fuse_reply_buf(req, (const char *)&out, sizeof(out)) : fuse_reply_open(req, fi);
 }
 
 struct reader {

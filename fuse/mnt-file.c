@@ -136,7 +136,7 @@ static void do_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	if (err) {
 		free(file);
 		mnt_reply_err(req, err);
-	} else if (fuse_reply_open(req, fi)) {
+	} else if (mnt_reply_open(req, fi)) {
 		close_id(m, file);
 		free(file);
 	}

@@ -162,6 +162,8 @@ void mnt_watch_stop(struct mnt *m);
 
 /* mnt_device_open() - takes the mounted session's device over. */
 int mnt_device_open(struct mnt *m);
+/* mnt_reply_open() - fuse_reply_open(), with direct I/O in parallel. */
+int mnt_reply_open(fuse_req_t req, const struct fuse_file_info *fi);
 /* mnt_serve() - reads and spawns requests until the kernel has unmounted; parks. */
 void mnt_serve(struct mnt *m);
 
