@@ -40,7 +40,7 @@ static int may_use(struct vfs_call *c, const struct vfs_name *name, uint32_t wan
 		return ERR_NOTSUPP;
 	if (attr.type != OP_TYPE_FILE && attr.type != OP_TYPE_DIR)
 		return want == MAY_READ ? ERR_NODATA : ERR_PERM;
-	if (want == MAY_WRITE && access_sticky(c->cred, &attr, &attr))
+	if (want == MAY_WRITE && attr.type == OP_TYPE_DIR && access_sticky(c->cred, &attr, &attr))
 		return ERR_PERM;
 	return access_check(c->cred, &attr, want);
 }
