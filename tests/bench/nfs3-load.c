@@ -498,12 +498,15 @@ static bool parse_option(int o)
 
 static void ask_ports(void)
 {
-	if (opt.fake_fh_size)
+	struct sockaddr_in at = opt.server;
+
+	if (opt.fake_fh_size || (opt.server.sin_port && opt.mount_port))
 		return;
-	if (opt.server.sin_port == 0)
-		opt.server.sin_port = htons(portmap_getport(&opt.server, RPC_PROG_NFS, 3));
-	if (opt.mount_port == 0)
-		opt.mount_port = portmap_getport(&opt.server, RPC_PROG_MOUNT, 3);
+	at.sin_port = htons(111);
+	int fd = rpc_connect(&at);
+	opt.server.sin_port = htons(portmap_getport(fd, RPC_PROG_NFS, 3, IPPROTO_TCP));
+	opt.mount_port = portmap_getport(fd, RPC_PROG_MOUNT, 3, IPPROTO_TCP);
+	close(fd);
 	if (opt.server.sin_port == 0 || opt.mount_port == 0)
 		errx(1, "the portmapper knows no NFSv3 or MOUNT v3 over TCP");
 }

@@ -6,6 +6,7 @@
 
 #include <err.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -14,6 +15,7 @@
 #define LAST_FRAGMENT 0x80000000U
 
 enum { AUTH_NONE = 0, AUTH_SYS = 1, UNCHECKED = 0, UNSTABLE = 0, PORTMAP_GETPORT = 3, MOUNT_MNT = 1 };
+enum { UDP_TIMEOUT_MS = 1000, UDP_TRIES = 10 };
 
 static void put_opaque(struct cursor *c, const void *data, size_t size)
 {
@@ -179,6 +181,15 @@ int rpc_connect(const struct sockaddr_in *addr)
 	return fd;
 }
 
+int rpc_connect_udp(const struct sockaddr_in *addr)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0 || connect(fd, (const struct sockaddr *)addr, sizeof(*addr)) != 0)
+		err(1, "UDP port %u", ntohs(addr->sin_port));
+	return fd;
+}
+
 static void read_full(int fd, void *data, size_t size)
 {
 	for (size_t done = 0; done < size;) {
@@ -228,40 +239,74 @@ static void write_call(int fd, const struct rpc_call *call, const void *payload)
 	}
 }
 
-void rpc_transact(int fd, struct rpc_call *call, const void *payload, struct cursor *reply)
+/* A datagram is a record without its mark. What comes for another xid is late: it is dropped. */
+static size_t exchange_datagrams(int fd, const struct rpc_call *call, const void *payload, uint8_t *record, size_t size)
 {
-	static uint8_t record[8192];
-	static uint32_t xid;
+	struct iovec iov[2] = {
+		{.iov_base = (void *)(call->head + 4), .iov_len = call->head_size - 4},
+		{.iov_base = (void *)payload, .iov_len = call->payload_size},
+	};
 
-	call_set_xid(call, ++xid);
-	write_call(fd, call, payload);
-	cursor_init(reply, record, read_record(fd, record, sizeof(record)));
+	for (int i = 0; i < UDP_TRIES; i++) {
+		struct pollfd p = {.fd = fd, .events = POLLIN};
+		if (writev(fd, iov, 2) < 0)
+			err(1, "send");
+		while (poll(&p, 1, UDP_TIMEOUT_MS) > 0) {
+			ssize_t n = recv(fd, record, size, 0);
+			if (n >= 4 && memcmp(record, call->head + RPC_XID_OFFSET, 4) == 0)
+				return (size_t)n;
+		}
+	}
+	errx(1, "no answer over UDP");
+}
+
+void rpc_repeat(int fd, struct rpc_call *call, const void *payload, struct cursor *reply)
+{
+	static uint8_t record[64 << 10];
+	int type = SOCK_STREAM;
+	socklen_t type_size = sizeof(type);
+	size_t size;
+
+	getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &type_size);
+	if (type == SOCK_STREAM) {
+		write_call(fd, call, payload);
+		size = read_record(fd, record, sizeof(record));
+	} else {
+		size = exchange_datagrams(fd, call, payload, record, sizeof(record));
+	}
+	cursor_init(reply, record, size);
 	cursor_skip(reply, 4);
-	uint32_t type = cursor_be32(reply);
+	uint32_t kind = cursor_be32(reply);
 	uint32_t denied = cursor_be32(reply);
 	cursor_skip(reply, 4);
 	cursor_skip(reply, ALIGN_UP(cursor_be32(reply), 4));
 	uint32_t accept = cursor_be32(reply);
-	if (cursor_failed(reply) || type != 1 || denied || accept)
+	if (cursor_failed(reply) || kind != 1 || denied || accept)
 		errx(1, "call refused: reply_stat %u accept_stat %u", denied, accept);
 }
 
-uint16_t portmap_getport(const struct sockaddr_in *addr, uint32_t prog, uint32_t vers)
+void rpc_transact(int fd, struct rpc_call *call, const void *payload, struct cursor *reply)
 {
-	struct sockaddr_in at = *addr;
+	static uint32_t xid;
+
+	if (xid == 0)
+		xid = (uint32_t)getpid() << 16;
+	call_set_xid(call, ++xid);
+	rpc_repeat(fd, call, payload, reply);
+}
+
+uint16_t portmap_getport(int fd, uint32_t prog, uint32_t vers, uint32_t ip_protocol)
+{
 	struct rpc_call call;
 	struct cursor c;
 
-	at.sin_port = htons(111);
-	int fd = rpc_connect(&at);
 	begin_call(&c, &call, RPC_PROG_PORTMAP, 2, PORTMAP_GETPORT);
 	cursor_put_be32(&c, prog);
 	cursor_put_be32(&c, vers);
-	cursor_put_be32(&c, IPPROTO_TCP);
+	cursor_put_be32(&c, ip_protocol);
 	cursor_put_be32(&c, 0);
 	end_call(&c, &call, 0);
 	rpc_transact(fd, &call, NULL, &c);
-	close(fd);
 	return (uint16_t)cursor_be32(&c);
 }
 

@@ -55,15 +55,19 @@ void call_set_xid(struct rpc_call *call, uint32_t xid);
 
 /* rpc_connect() - a blocking TCP connection with TCP_NODELAY; exits with a message when that fails. */
 int rpc_connect(const struct sockaddr_in *addr);
+/* rpc_connect_udp() - a UDP socket for the calls below, which send again what is not answered. */
+int rpc_connect_udp(const struct sockaddr_in *addr);
 
 /*
  * rpc_transact() - sends call with its payload and receives the reply, whose results are left in reply, a
  * cursor on static memory that the next call overwrites. Exits with a message unless the call was accepted.
  */
 void rpc_transact(int fd, struct rpc_call *call, const void *payload, struct cursor *reply);
+/* rpc_repeat() - the same with the xid that the call had last: a retransmission. */
+void rpc_repeat(int fd, struct rpc_call *call, const void *payload, struct cursor *reply);
 
-/* portmap_getport() - the TCP port of a program at addr, asked of the portmapper there; 0: not registered. */
-uint16_t portmap_getport(const struct sockaddr_in *addr, uint32_t prog, uint32_t vers);
+/* portmap_getport() - over fd, a connection to a port mapper: the port of a program, 0 if it is not registered. */
+uint16_t portmap_getport(int fd, uint32_t prog, uint32_t vers, uint32_t ip_protocol);
 
 /* mount_export() - MOUNT v3 MNT of path over fd; exits with a message on failure. */
 void mount_export(int fd, const char *path, struct nfs3_fh *root);

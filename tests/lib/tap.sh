@@ -37,3 +37,26 @@ skip_all() {
 	echo "1..0 # SKIP $1"
 	exit 0
 }
+
+# adopt LOG - the results in LOG, of another program, become the caller's.
+adopt() {
+	local line
+	while IFS= read -r line; do
+		case $line in
+		"ok "*" # SKIP "*) line=${line#* - } && skip "${line%% # SKIP *}" "${line#* # SKIP }" ;;
+		"ok "*) ok "${line#* - }" ;;
+		"not ok "*) not_ok "${line#* - }" ;;
+		1..*) ;;
+		*) printf '# %s\n' "${line#\# }" ;;
+		esac
+	done <"$1"
+}
+
+# cases COMMAND... - runs a program that prints test results.
+cases() {
+	local status before=$tap_failed
+	"$@" >"$WORK/cases.log" 2>&1
+	status=$?
+	adopt "$WORK/cases.log"
+	[ "$status" = 0 ] || [ "$tap_failed" != "$before" ] || not_ok "$1 ended with status $status"
+}

@@ -1,5 +1,4 @@
 # shellcheck shell=bash
-# shellcheck disable=SC2154
 # A Linux kernel as an ordinary process (User-Mode Linux): the NFS client of the system tests. It boots this machine's own
 # root, read-only, with tmpfs where programs write, runs one script as root and gives its output and exit status back.
 # The guest sees WORK, TOP and BUILD under the same paths; WORK is writable there.
@@ -57,18 +56,4 @@ uml_run() {
 }
 
 # uml_cases [OPTION]... SCRIPT [ARG...] - the same for a script that prints test results: its cases become the caller's.
-uml_cases() {
-	local log=$WORK/guest.log status line before=$tap_failed
-	uml_run "$@" >"$log"
-	status=$?
-	while IFS= read -r line; do
-		case $line in
-		"ok "*" # SKIP "*) line=${line#* - } && skip "${line%% # SKIP *}" "${line#* # SKIP }" ;;
-		"ok "*) ok "${line#* - }" ;;
-		"not ok "*) not_ok "${line#* - }" ;;
-		1..*) ;;
-		*) printf '# %s\n' "${line#\# }" ;;
-		esac
-	done <"$log"
-	[ "$status" = 0 ] || [ "$tap_failed" != "$before" ] || not_ok "the guest's script ended with status $status"
-}
+uml_cases() { cases uml_run "$@"; }
