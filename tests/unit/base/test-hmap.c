@@ -84,3 +84,25 @@ Test(list, order_and_removal)
 	cr_assert_eq(list_pop_front(&head), &items[0].link);
 	cr_assert_eq(list_pop_front(&head), &items[2].link);
 }
+
+/* A walk must not touch the head as if it were an entry: a sanitizer sees it when entries are aligned wider. */
+Test(list, entries_aligned_wider_than_the_head)
+{
+	struct wide {
+		_Alignas(64) char bytes[64];
+		struct list link;
+	} entry, *it, *tmp;
+	struct list heads[3];
+	for (int i = 0; i < 3; i++) {
+		int n = 0;
+		list_init(&heads[i]);
+		LIST_FOREACH (it, &heads[i], link)
+			n++;
+		list_push_back(&heads[i], &entry.link);
+		LIST_FOREACH_SAFE (it, tmp, &heads[i], link) {
+			list_del(&it->link);
+			n++;
+		}
+		cr_assert_eq(n, 1);
+	}
+}
