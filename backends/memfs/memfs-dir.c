@@ -15,7 +15,6 @@
 void memfs_dir_init(struct memfs_node *dir, struct memfs_node *parent)
 {
 	memset(&dir->dir, 0, sizeof(dir->dir));
-	hmap_init(&dir->dir.names);
 	dir->dir.next_cookie = COOKIE_FIRST;
 	dir->dir.parent = parent;
 }
@@ -26,7 +25,7 @@ void memfs_dir_fini(struct memfs_dir *d)
 		free(d->order[i].entry);
 	free(TAKE(d->order));
 	d->n_order = 0;
-	hmap_fini(&d->names);
+	memfs_names_fini(&d->names);
 }
 
 static uint64_t hash_of(const struct memfs_node *dir, const struct vfs_name *name)
@@ -36,11 +35,7 @@ static uint64_t hash_of(const struct memfs_node *dir, const struct vfs_name *nam
 
 static struct memfs_entry *find(const struct memfs_node *dir, const struct vfs_name *name, uint64_t hash)
 {
-	struct memfs_entry *e;
-	HMAP_FOREACH_HASH(e, &dir->dir.names, hash, link)
-		if (e->size == name->size && memcmp(e->name, name->bytes, name->size) == 0)
-			return e;
-	return NULL;
+	return memfs_names_find(&dir->dir.names, name, hash);
 }
 
 /* ---- the order */
@@ -51,7 +46,9 @@ static int reserve(struct memfs_dir *d)
 	uint32_t n = 0;
 	if (d->n_order < d->max_order)
 		return 0;
-	if (d->n_order > ORDER_FIRST && d->names.n_nodes <= d->n_order / 2) {
+	if (memfs_names_reserve(&d->names))
+		return ERR_NOSPC;
+	if (d->n_order > ORDER_FIRST && d->names.n_entries <= d->n_order / 2) {
 		for (uint32_t i = 0; i < d->n_order; i++) {
 			if (!d->order[i].entry)
 				continue;
@@ -90,12 +87,12 @@ static void attach(struct memfs_node *dir, struct memfs_entry *e, struct memfs_n
 	e->node = node;
 	e->place = d->n_order;
 	d->order[d->n_order++] = (struct memfs_place){d->next_cookie++, e};
-	hmap_insert(&d->names, &e->link, hash);
+	memfs_names_insert(&d->names, e, hash);
 	if (node->node.type == OP_TYPE_DIR) {
 		node->dir.parent = dir;
 		dir->attr.nlink++;
 	}
-	dir->attr.size = d->names.n_nodes;
+	dir->attr.size = d->names.n_entries;
 }
 
 static void detach(struct memfs_node *dir, struct memfs_entry *e)
@@ -104,10 +101,10 @@ static void detach(struct memfs_node *dir, struct memfs_entry *e)
 	d->order[e->place].entry = NULL;
 	if (e->place + 1 == d->n_order)
 		d->n_order--;
-	hmap_remove(&d->names, &e->link);
+	memfs_names_remove(&d->names, e);
 	if (e->node->node.type == OP_TYPE_DIR)
 		dir->attr.nlink--;
-	dir->attr.size = d->names.n_nodes;
+	dir->attr.size = d->names.n_entries;
 }
 
 /* The first place with a cookie above that. */
@@ -249,7 +246,7 @@ static void drop_name(struct memfs_node *n)
 
 static bool is_full_dir(const struct memfs_node *n)
 {
-	return n->node.type == OP_TYPE_DIR && n->dir.names.n_nodes > 0;
+	return n->node.type == OP_TYPE_DIR && n->dir.names.n_entries > 0;
 }
 
 int memfs_remove(struct vfs_node *from, const struct vfs_name *name, struct vfs_node *node)

@@ -8,7 +8,6 @@
 
 #include <stdatomic.h>
 
-#include "base/hmap.h"
 #include "base/spinlock.h"
 #include "vfs/backend.h"
 
@@ -48,7 +47,8 @@ void memfs_map_trim(struct memfs_map *m, uint64_t index);
 struct memfs_node;
 
 struct memfs_entry {
-	struct hmap_node link;
+	struct memfs_entry *next; /* in its bucket */
+	uint64_t hash;
 	struct memfs_node *node; /* holds the node's link reference */
 	uint32_t place;          /* in the directory's order */
 	uint32_t size;
@@ -61,8 +61,17 @@ struct memfs_place {
 	struct memfs_entry *entry;
 };
 
+/* Names by hash; all-zero is empty. */
+struct memfs_names {
+	struct memfs_entry ***segments; /* of buckets */
+	uint32_t n_segments;
+	uint32_t bits;                  /* 2^bits buckets at the start of this round of splitting */
+	uint64_t split;                 /* buckets of them that have been split */
+	uint64_t n_entries;
+};
+
 struct memfs_dir {
-	struct hmap names;
+	struct memfs_names names;
 	struct memfs_place *order;
 	uint32_t n_order;
 	uint32_t max_order;
@@ -143,6 +152,15 @@ int memfs_node_new(struct memfs *fs, const struct vfs_create *what, struct memfs
 uint32_t memfs_node_handle(struct vfs_node *node, uint8_t bytes[OP_HANDLE_BACKEND_MAX]);
 int memfs_node_get(struct vfs_mount *m, const uint8_t *bytes, uint32_t size, struct vfs_node **node);
 void memfs_node_release(struct vfs_node *node);
+
+/* ---- memfs-names.c */
+
+/* memfs_names_reserve() - before the first insertion, so that none fails: ERR_NOSPC. */
+int memfs_names_reserve(struct memfs_names *t);
+struct memfs_entry *memfs_names_find(const struct memfs_names *t, const struct vfs_name *name, uint64_t hash);
+void memfs_names_insert(struct memfs_names *t, struct memfs_entry *e, uint64_t hash);
+void memfs_names_remove(struct memfs_names *t, struct memfs_entry *e);
+void memfs_names_fini(struct memfs_names *t);
 
 /* ---- memfs-dir.c */
 
