@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/sandbox.h"
 #include "chimerad/config.h"
 #include "protocols/nfs/nfs-server.h"
 #include <config.h>
@@ -333,8 +334,18 @@ static int create_workers(void)
 	return err;
 }
 
+/* It writes no file and starts no program. Before there are threads: they inherit. */
+static void enter_sandbox(void)
+{
+	static const char *const everything[] = {"/", NULL};
+
+	if (config_bool(nfsd.config, "server", "sandbox") && !(sandbox_files(NULL, everything) & sandbox_calls()))
+		log_notice("this kernel offers no complete sandbox");
+}
+
 static int run(struct config_source *source)
 {
+	enter_sandbox();
 	int err = create_workers();
 	if (err)
 		return err;

@@ -31,6 +31,8 @@ const struct config_option config_options[] = {
 	 "User, besides root and the server's own, whose processes may attach as protocol daemons."},
 	{"server", "metrics", CONFIG_TEXT, "", NULL,
 	 "Where Prometheus may scrape: unix:/path or ADDRESS:PORT; empty for nowhere."},
+	{"server", "sandbox", CONFIG_BOOL, "yes", NULL,
+	 "Whether the server and its daemons give up what they never need: starting programs, mounting, and for chimera-nfsd writing files."},
 	{"server", "stop_timeout", CONFIG_DURATION, "10s", NULL, "How long a stop waits for requests in flight."},
 	{"memory", "arena_size", CONFIG_SIZE, "0", NULL, "Address space of the page arena; 0 is 64 GiB."},
 	{"memory", "arena_limit", CONFIG_SIZE, "0", NULL,

@@ -6,6 +6,7 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "base/sandbox.h"
 #include "chimerad/chimerad.h"
 
 LOG_MODULE("chimerad");
@@ -77,6 +78,14 @@ static int open_control(struct chimerad *d)
 	return err;
 }
 
+/* Stores may be opened anywhere later on, so files stay in reach. */
+static int enter_sandbox(struct chimerad *d)
+{
+	if (config_bool(d->config, "server", "sandbox") && !sandbox_calls())
+		log_notice("this kernel takes no system calls away: running without a sandbox");
+	return 0;
+}
+
 /* ---- down -------------------------------------------------------------------------------- */
 
 static void close_vfs(struct chimerad *d)
@@ -142,6 +151,7 @@ static const struct part {
 	{chimerad_metrics_start, chimerad_metrics_stop},
 	{open_control, close_control},
 	{chimerad_catch_signals, NULL},
+	{enter_sandbox, NULL},
 };
 
 static int bring_up(struct chimerad *d)
