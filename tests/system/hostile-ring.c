@@ -328,7 +328,7 @@ static void read_round(const struct op_handle *file, uint64_t round, uint32_t si
 
 static void honest_main(void *arg)
 {
-	static const struct client_config cfg = {.name = "honest", .role = RING_ROLE_TOOL};
+	static const struct client_config cfg = {.name = "honest", .role = RING_ROLE_FUSE};
 	int err = client_attach(&client, socket_path, &cfg);
 	if (err)
 		die(socket_path, err);
