@@ -79,10 +79,12 @@ static void dispatch(const struct epoll_event *ev)
 			bell->fn(bell);
 		return;
 	}
+	struct io *io = (struct io *)(uintptr_t)tag;
+	io->ended |= (ev->events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0;
 	if (ev->events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
-		io_ready((struct io *)(uintptr_t)tag, IO_READ);
+		io_ready(io, IO_READ);
 	if (ev->events & (EPOLLOUT | EPOLLHUP | EPOLLERR))
-		io_ready((struct io *)(uintptr_t)tag, IO_WRITE);
+		io_ready(io, IO_WRITE);
 }
 
 /* epoll_pwait2() came with Linux 5.11; before it sleeps are whole milliseconds, rounded up. */

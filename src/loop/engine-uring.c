@@ -76,6 +76,7 @@ static void poll_done(struct loop *loop, struct uring_op *op, int res, uint32_t 
 	if (!(flags & IORING_CQE_F_MORE))
 		p->armed = false;
 	if (p->io) {
+		p->io->ended |= res < 0 || (res & (POLLRDHUP | POLLHUP | POLLERR));
 		io_ready(p->io, p->dir);
 	} else if (p->bell) {
 		if (!p->armed)

@@ -37,6 +37,7 @@ struct io {
 	bool is_tcp;                     /* a read that gets less than it asked for has got all there was */
 	bool drained;                    /* such a read came last: until io_ready() another would find nothing */
 	bool watched;                    /* the engine reports when io becomes readable */
+	bool ended;                      /* the peer's end was reported, once: reads find it behind the data */
 	struct loop *loop;               /* bound at the first wait, to the loop of the waiting fiber */
 	struct fiber *waiter[IO_N_DIRS]; /* parked in io_wait() */
 	const struct net_ops *net;

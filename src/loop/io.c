@@ -35,7 +35,7 @@ void io_ready(struct io *io, enum io_dir dir)
 /* Only what the engine watches: nobody else would say when there is more. */
 void io_note_read(struct io *io, ssize_t n, size_t size)
 {
-	io->drained = io->is_tcp && io->watched && n > 0 && (size_t)n < size;
+	io->drained = io->is_tcp && io->watched && !io->ended && n > 0 && (size_t)n < size;
 }
 
 static void park(struct io *io, enum io_dir dir, struct io_timeout *t)

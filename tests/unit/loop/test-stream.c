@@ -299,3 +299,21 @@ static void pass_fds(void *arg)
 
 /* Descriptors and credentials travel over a Unix stream. */
 KERNEL_TEST(stream, fds_and_credentials, pass_fds)
+
+/* The peer's end comes with its last bytes, in one event: the read that takes the bytes must not hide the end. */
+static void end_with_data(void *arg)
+{
+	struct stream *s = connect_to_echo(AF_INET);
+	char buf[16];
+
+	cr_assert_eq(rig_write(s, "ping", 4), 4);
+	cr_assert_eq(rig_read(s, buf, 4), 4);
+	cr_assert_eq(rig_write(s, "last", 4), 4);
+	cr_assert_eq(shutdown(stream_fd(s), SHUT_WR), 0);
+	stream_set_timeout(s, 5 * NS_PER_SEC);
+	cr_assert_eq(rig_read(s, buf, 5), 4);
+	disconnect(s);
+	rig_done();
+}
+
+KERNEL_TEST(stream, an_end_that_comes_with_data_is_seen, end_with_data)
