@@ -85,7 +85,7 @@ struct ring_hello {
 	uint32_t role;      /* enum ring_role */
 	uint32_t n_slots;   /* wanted; chimerad bounds it */
 	uint64_t arena_size; /* wanted; chimerad bounds it */
-	uint64_t session;   /* 0, or the session id of before: opens of a thread that re-attaches are kept for a while */
+	uint64_t session;   /* 0, or the session id of before: says that this is the same thread, attaching again */
 	char name[32];      /* program and thread, for `chimeractl ring list`; NUL-terminated */
 };
 
