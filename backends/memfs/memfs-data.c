@@ -7,6 +7,7 @@
 
 #include "backends/memfs/memfs.h"
 
+#define PUNCH_INLINE_MAX (64u << 20) /* bytes that are punched without leaving the loop's thread */
 #define ALL_GRANULES ((1u << MEMFS_GRANULES) - 1)
 
 /* The part of [from, to) within the chunk that has from. */
@@ -103,9 +104,32 @@ static void punch(struct memfs_node *n, uint64_t from, uint64_t to)
 	}
 }
 
+struct punch_job {
+	struct memfs_node *n;
+	uint64_t from;
+	uint64_t to;
+};
+
+static int run_punch(void *arg)
+{
+	const struct punch_job *j = arg;
+	punch(j->n, j->from, j->to);
+	return 0;
+}
+
+/* Giving gigabytes back to the kernel takes long: the loop goes on meanwhile. Parks then. */
+static void punch_much(struct memfs_node *n, uint64_t from, uint64_t to)
+{
+	struct punch_job job = {n, from, to};
+	if (fiber_self() && n->attr.space > PUNCH_INLINE_MAX && to - from > PUNCH_INLINE_MAX)
+		loop_block(run_punch, &job);
+	else
+		punch(n, from, to);
+}
+
 void memfs_drop_data(struct memfs_node *n)
 {
-	punch(n, 0, UINT64_MAX & ~(uint64_t)(PAGE_CHUNK_SIZE - 1));
+	punch_much(n, 0, UINT64_MAX & ~(uint64_t)(PAGE_CHUNK_SIZE - 1));
 	memfs_map_trim(&n->map, 0);
 }
 
@@ -114,7 +138,7 @@ int memfs_resize(struct memfs_node *n, uint64_t size)
 	uint64_t old = n->attr.size;
 	if (size < old) {
 		uint64_t end = ALIGN_UP(old, (uint64_t)PAGE_CHUNK_SIZE);
-		punch(n, size, end);
+		punch_much(n, size, end);
 		memfs_map_trim(&n->map, ALIGN_UP(size, (uint64_t)PAGE_CHUNK_SIZE) / PAGE_CHUNK_SIZE);
 	}
 	n->attr.size = size;
@@ -288,7 +312,7 @@ int memfs_allocate(struct vfs_node *node, uint64_t offset, uint64_t size, bool k
 int memfs_deallocate(struct vfs_node *node, uint64_t offset, uint64_t size)
 {
 	struct memfs_node *n = memfs_node_of(node);
-	punch(n, offset, offset + size);
+	punch_much(n, offset, offset + size);
 	memfs_touch(n, true);
 	return 0;
 }
@@ -296,7 +320,7 @@ int memfs_deallocate(struct vfs_node *node, uint64_t offset, uint64_t size)
 int memfs_zero(struct vfs_node *node, uint64_t offset, uint64_t size, bool keep_size)
 {
 	struct memfs_node *n = memfs_node_of(node);
-	punch(n, offset, offset + size);
+	punch_much(n, offset, offset + size);
 	return memfs_allocate(node, offset, size, keep_size);
 }
 

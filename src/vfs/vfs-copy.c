@@ -61,6 +61,7 @@ static int copy_pieces(struct vfs_call *c, struct copy *k, uint64_t *done)
 		k->to_offset += n;
 		k->size -= n;
 		*done += n;
+		fiber_yield();
 	}
 	return 0;
 }

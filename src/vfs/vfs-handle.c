@@ -94,7 +94,12 @@ int vfs_handle_node(struct vfs *vfs, const struct op_handle *h, struct vfs_node 
 
 void vfs_node_init(struct vfs_node *node, struct vfs_mount *mount, uint32_t type, uint64_t fileid)
 {
-	*node = (struct vfs_node){.mount = mount, .n_refs = 1, .type = type, .fileid = fileid};
+	node->mount = mount;
+	node->type = type;
+	node->fileid = fileid;
+	node->lock = (struct fiber_rwlock){0};
+	/* Last: a backend may let others find a node by its having references. */
+	atomic_store_explicit(&node->n_refs, 1, memory_order_release);
 }
 
 struct vfs_node *vfs_node_get(struct vfs_node *node)
