@@ -23,12 +23,26 @@ static int fallocate_job(void *arg)
 	return fallocate(fd, job->mode, (off_t)job->offset, (off_t)job->size) ? linux_error() : 0;
 }
 
+/* Where ranges cannot be zeroed in place (tmpfs), a hole that is filled again reads the same. */
+static int zero_job(void *arg)
+{
+	struct space_job *job = arg;
+	int keep_size = job->mode & FALLOC_FL_KEEP_SIZE;
+	int err = fallocate_job(job);
+	if (err != ERR_NOTSUPP)
+		return err;
+	job->mode = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
+	err = fallocate_job(job);
+	job->mode = keep_size;
+	return err ? err : fallocate_job(job);
+}
+
 static int change_space(struct vfs_node *node, int mode, uint64_t offset, uint64_t size)
 {
 	struct space_job job = {.node = linux_node(node), .mode = mode, .offset = offset, .size = size};
 	if (size > INT64_MAX || offset > INT64_MAX - size)
 		return ERR_FBIG;
-	int err = loop_block(fallocate_job, &job);
+	int err = loop_block(mode & FALLOC_FL_ZERO_RANGE ? zero_job : fallocate_job, &job);
 	linux_touch(job.node);
 	return err;
 }

@@ -109,6 +109,20 @@ static void probe_file_system(struct linux_store *s)
 	}
 }
 
+/* No call tells it, but a file's offset cannot be set past it: found by halving. */
+static uint64_t probe_max_size(const struct linux_store *s)
+{
+	uint64_t fits = 0, fails = (uint64_t)INT64_MAX + 1;
+	CLEANUP_FD int fd = openat(s->root_fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	if (fd < 0 || lseek(fd, INT64_MAX, SEEK_SET) >= 0)
+		return INT64_MAX;
+	while (fails - fits > 1) {
+		uint64_t middle = fits + (fails - fits) / 2;
+		*(lseek(fd, (off_t)middle, SEEK_SET) >= 0 ? &fits : &fails) = middle;
+	}
+	return fits ? fits : INT64_MAX;
+}
+
 static void probe_handles(struct linux_store *s)
 {
 	union {
@@ -135,6 +149,7 @@ static int mount_job(void *arg)
 	umask(0); /* modes are the VFS's to decide */
 	s->privileged = has_capability(CAP_CHOWN) && has_capability(CAP_FOWNER);
 	probe_file_system(s);
+	s->size_max = probe_max_size(s);
 	probe_handles(s);
 	linux_meta_probe(s, has_capability(CAP_SYS_ADMIN));
 	if (!s->by_handle && (err = linux_find_create(s)))
@@ -256,7 +271,7 @@ static int statfs_store(struct vfs_mount *m, struct op_statfs *out)
 		.total_files = job.st.f_files,
 		.free_files = job.st.f_ffree,
 		.avail_files = job.st.f_ffree,
-		.max_file_size = INT64_MAX,
+		.max_file_size = job.store->size_max,
 		.name_max = (uint32_t)MIN(job.st.f_namelen, OP_NAME_MAX),
 		.link_max = 32000,
 		.read_only = job.st.f_flags & MS_RDONLY ? 1 : 0,

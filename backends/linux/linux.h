@@ -72,6 +72,7 @@ struct linux_store {
 	int proc_fd;      /* /proc/self/fd, to open what an O_PATH descriptor names */
 	uint32_t dev_major, dev_minor;
 	uint64_t root_ino;
+	uint64_t size_max; /* bytes of a file at most */
 	bool privileged;  /* may give files away */
 	bool by_handle;   /* open_by_handle_at() is allowed */
 	bool kernel_idents; /* name_to_handle_at() works */

@@ -33,6 +33,7 @@ static const struct {
 	{"create-defaults", HAS_CREATE_DEFAULTS},
 	{"zero", HAS_ZERO},
 	{"fine-change", HAS_FINE_CHANGE},
+	{"own-space", HAS_OWN_SPACE},
 };
 
 struct suite {

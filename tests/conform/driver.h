@@ -29,6 +29,7 @@ struct client;
 #define HAS_CREATE_DEFAULTS (1u << 12) /* attributes that an object is created with are exact */
 #define HAS_ZERO (1u << 13)    /* ranges can be zeroed in place */
 #define HAS_FINE_CHANGE (1u << 14) /* each change is counted, however close to the one before */
+#define HAS_OWN_SPACE (1u << 15)   /* nobody else uses the disk below */
 #define HAS_ALL 0xffffu
 
 struct str {
