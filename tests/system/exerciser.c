@@ -211,6 +211,7 @@ int main(int argc, char **argv)
 	if (optind + 1 != argc || x.n_files < 1 || x.max_size < 16384)
 		usage();
 	x.root = argv[optind];
+	x.max_size = ALIGN_DOWN(x.max_size, 4096U);
 	x.rng = seed;
 	ex_init(&x);
 	run_all(&x, n_ops, n_seconds);
