@@ -8,8 +8,6 @@
 #include <arpa/inet.h>
 #include <err.h>
 #include <errno.h>
-#include <getopt.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -18,12 +16,12 @@
 #include <unistd.h>
 
 #include "bench-stat.h"
+#include "nfs3-load.h"
 #include "nfs3-rpc.h"
 
 enum {
 	N_CONNS = 4,
 	DEPTH = 16, /* a power of two: the low bits of an xid are its slot */
-	MAX_PIDS = 16,
 	SMALL_IO = 4 << 10,
 	LARGE_IO = 1 << 20,
 	IN_SIZE = 256 << 10,
@@ -68,19 +66,7 @@ struct slice {
 	uint64_t cpu_ns;
 };
 
-struct options {
-	struct sockaddr_in server;
-	uint16_t mount_port;
-	const char *export_path;
-	uint32_t fake_fh_size; /* 0: a real server */
-	double seconds;
-	const char *mixes;
-	int cpu;
-	pid_t pids[MAX_PIDS];
-	int n_pids;
-};
-
-static struct options opt = {.seconds = 2, .export_path = "/", .cpu = -1};
+static struct load_options opt;
 static struct conn conns[N_CONNS];
 static struct nfs3_fh dir;
 static uint8_t payload[LARGE_IO];
@@ -443,74 +429,6 @@ static void prepare_slots(void)
 	memset(payload, 0x5a, sizeof(payload));
 }
 
-/* ---- options ---------------------------------------------------------------------------- */
-
-static _Noreturn void usage(void)
-{
-	errx(2, "usage: nfs3-load [-a ADDR] [-P NFS_PORT] [-M MOUNT_PORT] [-e EXPORT] [-p PID]... [-s SECONDS] "
-	        "[-m MIX,...] [-c CPU] [-F HANDLE_SIZE]\n"
-	        "ports not given are asked of the portmapper; -F: no files, for the floor");
-}
-
-static void pin(int cpu)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(cpu, &set);
-	if (sched_setaffinity(0, sizeof(set), &set) != 0)
-		err(1, "CPU %d", cpu);
-}
-
-static bool parse_option(int o)
-{
-	switch (o) {
-	case 'a':
-		return inet_pton(AF_INET, optarg, &opt.server.sin_addr) == 1;
-	case 'P':
-		opt.server.sin_port = htons((uint16_t)atoi(optarg));
-		return true;
-	case 'M':
-		opt.mount_port = (uint16_t)atoi(optarg);
-		return true;
-	case 'e':
-		opt.export_path = optarg;
-		return true;
-	case 'p':
-		opt.pids[MIN(opt.n_pids++, MAX_PIDS - 1)] = atoi(optarg);
-		return opt.n_pids <= MAX_PIDS;
-	case 's':
-		opt.seconds = atof(optarg);
-		return opt.seconds > 0;
-	case 'm':
-		opt.mixes = optarg;
-		return true;
-	case 'c':
-		opt.cpu = atoi(optarg);
-		return true;
-	case 'F':
-		opt.fake_fh_size = (uint32_t)atoi(optarg);
-		return opt.fake_fh_size > 0 && opt.fake_fh_size <= NFS3_FHSIZE;
-	default:
-		return false;
-	}
-}
-
-static void ask_ports(void)
-{
-	struct sockaddr_in at = opt.server;
-
-	if (opt.fake_fh_size || (opt.server.sin_port && opt.mount_port))
-		return;
-	at.sin_port = htons(111);
-	int fd = rpc_connect(&at);
-	opt.server.sin_port = htons(portmap_getport(fd, RPC_PROG_NFS, 3, IPPROTO_TCP));
-	opt.mount_port = portmap_getport(fd, RPC_PROG_MOUNT, 3, IPPROTO_TCP);
-	close(fd);
-	if (opt.server.sin_port == 0 || opt.mount_port == 0)
-		errx(1, "the portmapper knows no NFSv3 or MOUNT v3 over TCP");
-}
-
 static bool wanted(const char *mix)
 {
 	size_t size = strlen(mix);
@@ -525,18 +443,8 @@ static bool wanted(const char *mix)
 
 int main(int argc, char **argv)
 {
-	int o;
-
-	opt.server = (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	while ((o = getopt(argc, argv, "a:P:M:e:p:s:m:c:F:")) != -1)
-		if (!parse_option(o))
-			usage();
-	if (optind != argc)
-		usage();
-	ask_ports();
+	load_options_parse(&opt, argc, argv);
 	prepare_slots();
-	if (opt.cpu >= 0)
-		pin(opt.cpu);
 	if (!opt.fake_fh_size)
 		make_files();
 	for (enum mix mix = 0; mix < N_MIXES; mix++)
