@@ -168,8 +168,8 @@ int linux_setattr(struct vfs_node *node, const struct op_attr *attr)
 	if (attr->mask & ATTR_SIZE && attr->size > INT64_MAX)
 		return ERR_FBIG;
 	int err = loop_block(setattr_job, &job);
-	linux_touch(job.node);
-	return err ? err : linux_settle(job.node, NULL);
+	linux_changed(job.node);
+	return err;
 }
 
 struct readlink_job {

@@ -203,14 +203,10 @@ int linux_create(struct vfs_call *call, struct vfs_node *dir, const struct vfs_n
 	int err = loop_block(create_job, &job);
 	if (err)
 		return err;
-	linux_touch(d);
+	linux_changed(d);
 	linux_find_note(job.store, job.node->cached.node.fileid, dir->fileid, job.name.text);
-	err = linux_settle(d, NULL);
-	if (err)
-		vfs_node_put(&job.node->cached.node);
-	else
-		*node = &job.node->cached.node;
-	return err;
+	*node = &job.node->cached.node;
+	return 0;
 }
 
 int linux_create_unlinked(struct vfs_call *call, struct vfs_node *dir, const struct vfs_create *what,

@@ -1,16 +1,18 @@
 /*
  * Reading and writing. Reads of what the page cache holds and small writes run inline; the rest goes to
- * a worker. An inline write that took long (a full journal, too many dirty pages) sends the writes of
- * the next second to workers, so that one slow disk delays a loop once, not again and again.
+ * a worker. Inline writes that were seen to wait (a full journal, too many dirty pages) send the writes of
+ * the next second to workers, so that a slow disk delays a loop now and then, not again and again.
  */
 #include "backends/linux/linux.h"
 
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/uio.h>
 
 #define INLINE_WRITE_MAX 65536u
 #define SLOW_NS (2 * NS_PER_MS)
 #define SLOW_PAUSE_NS NS_PER_SEC
+#define WATCH_WRITES 256
 
 struct io_job {
 	struct linux_node *node;
@@ -160,6 +162,33 @@ static int write_job(void *arg)
 	return 0;
 }
 
+/* How often this thread has given up the CPU by itself. */
+static long n_waits(void)
+{
+	struct rusage use;
+	return getrusage(RUSAGE_THREAD, &use) ? 0 : use.ru_nvcsw;
+}
+
+/*
+ * A write that takes long may have waited, or its thread may only have lost the CPU to others. So the next ones are
+ * looked at more closely; if they are seen to wait, workers do the writes for a while.
+ */
+static int write_watched(struct linux_store *s, struct io_job *job, struct loop *loop)
+{
+	bool watched = atomic_load_explicit(&s->n_watched, memory_order_relaxed) > 0;
+	long before = watched ? n_waits() : 0;
+	uint64_t start = loop_clock_ns(loop);
+	int err = write_job(job);
+	bool slow = loop_clock_ns(loop) - start > SLOW_NS;
+	if (watched)
+		atomic_fetch_sub(&s->n_watched, 1);
+	if (slow && watched && n_waits() != before)
+		atomic_store(&s->slow_until_ns, start + SLOW_PAUSE_NS);
+	else if (slow)
+		atomic_store(&s->n_watched, WATCH_WRITES);
+	return err;
+}
+
 /* Inline as long as that is seen to be quick. ERR_AGAIN: something is left for a worker. */
 static int write_inline(struct linux_store *s, struct io_job *job)
 {
@@ -177,11 +206,7 @@ static int write_inline(struct linux_store *s, struct io_job *job)
 	}
 	if (err != ERR_NOTSUPP)
 		return err;
-	uint64_t start = loop_clock_ns(loop);
-	err = write_job(job);
-	if (loop_clock_ns(loop) - start > SLOW_NS)
-		atomic_store(&s->slow_until_ns, start + SLOW_PAUSE_NS);
-	return err;
+	return write_watched(s, job, loop);
 }
 
 static const int stability_flags[] = {

@@ -49,16 +49,40 @@ static int lookup_cached(struct lookup_job *job)
 	return fd < 0 ? fd : linux_adopt(s, &fd, false, &job->node);
 }
 
+static _Atomic uint64_t *hint_of(struct linux_store *s, uint64_t dir, const struct vfs_name *name, uint64_t *hash)
+{
+	*hash = hash_bytes(name->bytes, name->size) ^ hash_u64(dir);
+	return &s->hints[*hash % LINUX_HINTS];
+}
+
+/*
+ * A name that was found of late is in the kernel's name cache, so asking for its inode number does not wait, and
+ * costs less than opening it. The number is that of a node we know: its descriptor keeps it from being another's.
+ */
+static struct linux_node *look_again(struct linux_store *s, int dirfd, const char *name)
+{
+	struct statx stx;
+	if (!s->local || statx(dirfd, name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, STATX_INO, &stx))
+		return NULL;
+	bool ours = stx.stx_dev_major == s->dev_major && stx.stx_dev_minor == s->dev_minor;
+	return ours ? linux_node_find(s, stx.stx_ino) : NULL;
+}
+
 int linux_lookup(struct vfs_node *dir, const struct vfs_name *name, struct vfs_node **node)
 {
 	struct linux_node *d = linux_node(dir);
 	struct lookup_job job = {.store = linux_store(dir->mount), .dirfd = d->fd};
 	linux_name(&job.name, name);
-	int err = lookup_cached(&job);
+	uint64_t hash;
+	_Atomic uint64_t *hint = hint_of(job.store, dir->fileid, name, &hash);
+	bool hinted = atomic_load_explicit(hint, memory_order_relaxed) == hash;
+	job.node = hinted ? look_again(job.store, d->fd, job.name.text) : NULL;
+	int err = job.node ? 0 : lookup_cached(&job);
 	if (err == ERR_AGAIN)
 		err = loop_block(lookup_job, &job);
 	if (err)
 		return err;
+	atomic_store_explicit(hint, hash, memory_order_relaxed);
 	linux_find_note(job.store, job.node->cached.node.fileid, dir->fileid, job.name.text);
 	*node = &job.node->cached.node;
 	return 0;

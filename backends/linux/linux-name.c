@@ -37,9 +37,9 @@ int linux_link(struct vfs_node *node, struct vfs_node *dir, const struct vfs_nam
 		return err;
 	node_cache_set_dead(&job.store->nodes, &job.node->cached, false);
 	linux_touch(job.node);
-	linux_touch(d);
+	linux_changed(d);
 	linux_find_note(job.store, node->fileid, dir->fileid, job.to.text);
-	return linux_settle(d, NULL);
+	return 0;
 }
 
 static int remove_job(void *arg)
@@ -65,8 +65,8 @@ int linux_remove(struct vfs_node *dir, const struct vfs_name *name, struct vfs_n
 	if (err)
 		return err;
 	linux_touch(job.node);
-	linux_touch(d);
-	return linux_settle(d, NULL);
+	linux_changed(d);
+	return 0;
 }
 
 static int rename_job(void *arg)
@@ -96,13 +96,13 @@ int linux_rename(struct vfs_node *from_dir, const struct vfs_name *from, struct 
 	int err = loop_block(rename_job, &job);
 	if (err)
 		return err;
-	linux_touch(from_d);
-	linux_touch(to_d);
+	linux_changed(from_d);
+	linux_changed(to_d);
 	linux_touch(job.node);
 	if (job.target)
 		linux_touch(job.target);
 	linux_find_note(job.store, what->node->fileid, to_dir->fileid, job.to.text);
 	if (what->flags & RENAME_EXCHANGE)
 		linux_find_note(job.store, what->target->fileid, from_dir->fileid, job.from.text);
-	return linux_settle(from_d, to_d);
+	return 0;
 }

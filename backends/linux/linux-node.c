@@ -150,7 +150,7 @@ static struct linux_node *make_node(struct linux_store *s, const struct statx *s
 	return n;
 }
 
-static struct linux_node *find_node(struct linux_store *s, uint64_t ino)
+struct linux_node *linux_node_find(struct linux_store *s, uint64_t ino)
 {
 	struct cached_node *c = node_cache_find(&s->nodes, ino);
 	return c ? container_of(c, struct linux_node, cached) : NULL;
@@ -166,7 +166,7 @@ int linux_adopt(struct linux_store *s, int *fd, bool io, struct linux_node **nod
 		return err;
 	if (stx.stx_dev_major != s->dev_major || stx.stx_dev_minor != s->dev_minor)
 		return ERR_XDEV;
-	*node = find_node(s, stx.stx_ino);
+	*node = linux_node_find(s, stx.stx_ino);
 	if (*node)
 		return 0;
 	struct linux_node *n = make_node(s, &stx);
@@ -295,6 +295,14 @@ void linux_touch(struct linux_node *n)
 	spin_unlock(&n->attr_lock);
 }
 
+void linux_changed(struct linux_node *n)
+{
+	spin_lock(&n->attr_lock);
+	n->touched = true;
+	n->n_changes++;
+	spin_unlock(&n->attr_lock);
+}
+
 void linux_check_dead(struct linux_node *n)
 {
 	struct statx stx;
@@ -357,7 +365,7 @@ int linux_node_get(struct vfs_mount *m, const uint8_t *bytes, uint32_t size, str
 	job.ino = cursor_le64(&c);
 	if (c.err || size <= IDENT_HEAD + 1 || size > OP_HANDLE_BACKEND_MAX || (kind != IDENT_KERNEL && kind != IDENT_BTIME))
 		return ERR_BADHANDLE;
-	job.node = find_node(s, job.ino);
+	job.node = linux_node_find(s, job.ino);
 	if (!job.node) {
 		int err = loop_block(get_job, &job);
 		if (err)

@@ -65,8 +65,8 @@ int linux_set_xattr(struct vfs_node *node, const struct vfs_name *name, const vo
 	if (!is_shown(job.name.text))
 		return str_starts(job.name.text, "user.") ? ERR_PERM : ERR_NOTSUPP;
 	int err = loop_block(set_job, &job);
-	linux_touch(job.node);
-	return err ? err : linux_settle(job.node, NULL);
+	linux_changed(job.node);
+	return err;
 }
 
 static int remove_job(void *arg)
@@ -83,8 +83,8 @@ int linux_remove_xattr(struct vfs_node *node, const struct vfs_name *name)
 	if (!is_shown(job.name.text))
 		return ERR_NODATA;
 	int err = loop_block(remove_job, &job);
-	linux_touch(job.node);
-	return err ? err : linux_settle(job.node, NULL);
+	linux_changed(job.node);
+	return err;
 }
 
 /* Copies the names that are shown; *used: their full size. */

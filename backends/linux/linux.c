@@ -175,6 +175,7 @@ static void store_free(struct linux_store *s)
 		close(s->proc_fd);
 	if (s->root_fd >= 0)
 		close(s->root_fd);
+	free(s->hints);
 	free(s);
 }
 
@@ -212,9 +213,12 @@ static int mount_store(struct vfs_mount *m, const struct vfs_option *opt, char *
 	job.store->root_fd = job.store->proc_fd = -1;
 	int err = parse_options(job.store, opt, &job.path, why);
 	m->store = job.store;
+	job.store->hints = calloc(LINUX_HINTS, sizeof(*job.store->hints));
+	if (!err && !job.store->hints)
+		err = ERR_NOMEM;
 	if (!err) {
 		err = loop_block(mount_job, &job);
-		if (err && asprintf(why, "%s %s: %s", job.path, job.what, err_text(err)) < 0)
+		if (err && job.what && asprintf(why, "%s %s: %s", job.path, job.what, err_text(err)) < 0)
 			*why = NULL;
 	}
 	if (err) {
@@ -290,6 +294,7 @@ const struct backend_ops linux_backend = {
 	.unmount = unmount_store,
 	.statfs = statfs_store,
 	.sync = sync_store,
+	.settle = linux_settle,
 	.node_handle = linux_node_handle,
 	.node_get = linux_node_get,
 	.node_release = linux_node_release,

@@ -50,6 +50,8 @@ struct linux_node {
 	struct linux_ident ident;
 	struct spinlock attr_lock; /* guards what follows */
 	bool touched;           /* changed by us since change was last computed */
+	uint64_t n_changes;     /* of names and attributes, by us */
+	uint64_t n_settled;     /* of these, durable */
 	uint64_t change;
 	uint64_t ctime_ns;      /* the host's ctime when change was computed */
 	struct linux_meta meta;
@@ -65,6 +67,7 @@ struct linux_listing {
 };
 
 #define LINUX_LISTINGS 32
+#define LINUX_HINTS 65536
 
 struct linux_store {
 	struct vfs_mount *mount;
@@ -84,9 +87,11 @@ struct linux_store {
 	_Atomic bool no_cached_open;
 	_Atomic bool no_nowait_write;
 	_Atomic uint64_t slow_until_ns; /* inline writes were seen to wait: use workers until then */
+	_Atomic int n_watched; /* inline writes still to be watched for waiting */
 	struct node_cache nodes;
 	struct linux_find *find; /* NULL with by_handle */
 	_Atomic(struct linux_listing *) listings[LINUX_LISTINGS];
+	_Atomic uint64_t *hints; /* LINUX_HINTS hashes of a directory and a name in it that were found of late */
 	struct fiber_mutex sync_lock; /* guards sync_queue and syncing */
 	struct fiber_cond sync_done;
 	struct linux_sync *sync_queue;
@@ -130,6 +135,9 @@ int linux_stat(int fd, struct statx *stx);
 uint32_t linux_type(uint32_t mode); /* enum op_type of st_mode */
 int linux_ident(struct linux_store *s, int fd, const struct statx *stx, struct linux_ident *id);
 
+/* linux_node_find() - the cached node of that inode number with a reference, or NULL. */
+struct linux_node *linux_node_find(struct linux_store *s, uint64_t ino);
+
 /* linux_adopt() - the node of the object that *fd (taken in any case) names; io: it is good for data, too. Makes system calls. */
 int linux_adopt(struct linux_store *s, int *fd, bool io, struct linux_node **node);
 
@@ -141,8 +149,9 @@ int linux_io_fd(struct linux_node *node, bool write);
 /* The same where blocking is allowed. */
 int linux_io_fd_here(struct linux_node *node, bool write);
 
-/* linux_touch() - the next answered change counter differs. */
+/* linux_touch() - the next answered change counter differs. linux_changed() - and there is something to settle. */
 void linux_touch(struct linux_node *node);
+void linux_changed(struct linux_node *node);
 /* linux_check_dead() - after a name was taken away: is it the last? Makes system calls. */
 void linux_check_dead(struct linux_node *node);
 
@@ -215,7 +224,6 @@ int linux_remove_xattr(struct vfs_node *node, const struct vfs_name *name);
 
 /* -- linux-sync.c: durability of names and attributes ------------------------------------------------ */
 
-/* linux_settle() - with sync=yes: what was done to a (and b, or NULL) is durable on return. Concurrent calls share their fsyncs. Parks. */
-int linux_settle(struct linux_node *a, struct linux_node *b);
+int linux_settle(struct vfs_node *const *nodes, uint32_t n);
 
 #endif

@@ -22,7 +22,8 @@
  *
  * Errors. 0 or ERR_*. After a failure the object is as before. ERR_NOTSUPP for an operation left NULL.
  *
- * Durability. Namespace operations of a backend with VFS_CAP_PERSISTENT are durable when they return,
+ * Durability. Changes of names and attributes in a backend with VFS_CAP_PERSISTENT are durable when the operation
+ * returns, or where the backend has one, when settle() does, which is called without locks and so can be shared;
  * except where the mount option sync=no says otherwise. write() with WRITE_UNSTABLE may be lost by a crash
  * only together with a change of vfs_mount.verifier.
  */
@@ -139,6 +140,12 @@ struct backend_ops {
 	void (*unmount)(struct vfs_mount *m);
 	int (*statfs)(struct vfs_mount *m, struct op_statfs *st);
 	int (*sync)(struct vfs_mount *m); /* all data and metadata durable */
+
+	/*
+	 * After an operation that may have changed names or attributes of these nodes has succeeded and before it is answered:
+	 * what was done to them until now is durable on return. NULL: each operation sees to it itself. Parks.
+	 */
+	int (*settle)(struct vfs_node *const *nodes, uint32_t n);
 
 	/* -- nodes: no lock held ------------------------------------------------------------------ */
 

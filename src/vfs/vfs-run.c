@@ -98,13 +98,31 @@ static bool wants_replay(const struct vfs_call *c, const struct op_info *info)
 	return c->op->replay_key && c->vfs->replay && (info->flags & (OP_I_MUTATES | OP_I_IDEMPOTENT)) == OP_I_MUTATES;
 }
 
-static int run_once(struct vfs_call *c, handler_fn *handler)
+/* Makes durable what the op has changed, now that nobody waits for its locks. */
+static int settle(struct vfs_call *c)
+{
+	struct vfs_node *all[] = {c->node, c->node2, c->made};
+	struct vfs_node *nodes[ARRAY_SIZE(all)];
+	uint32_t n = 0;
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
+		if (all[i] && all[i]->mount->ops->settle)
+			nodes[n++] = all[i];
+	return n ? nodes[0]->mount->ops->settle(nodes, n) : 0;
+}
+
+static int handle(struct vfs_call *c, const struct op_info *info, handler_fn *handler)
+{
+	int err = handler(c);
+	return err || !(info->flags & OP_I_MUTATES) ? err : settle(c);
+}
+
+static int run_once(struct vfs_call *c, const struct op_info *info, handler_fn *handler)
 {
 	struct replay_entry *entry;
 	int err;
 	if (replay_begin(c->vfs->replay, c, &entry, &err) == REPLAY_ANSWERED)
 		return err ? err : replay_again(c);
-	err = handler(c);
+	err = handle(c, info, handler);
 	return entry ? replay_end(c, entry, err) : err;
 }
 
@@ -122,7 +140,7 @@ static int run_one(struct vfs_call *c)
 	c->answered = 0;
 	err = find_objects(c, info);
 	if (!err)
-		err = wants_replay(c, info) ? run_once(c, handler) : handler(c);
+		err = wants_replay(c, info) ? run_once(c, info, handler) : handle(c, info, handler);
 	carry_over(c);
 	counter_add(&calls, op->code, 1);
 	if (unlikely(err))
