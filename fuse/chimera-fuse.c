@@ -191,12 +191,11 @@ static void unmount(void *arg)
 {
 	struct mnt *m = arg;
 	int done = loop_block(unmount_job, m);
-	if (done == 0)
-		return;
-	if (done > 0) {
+	if (done > 0)
 		log_warn("%s is in use: what uses it loses it", m->opt.dir);
+	/* Even then another mount namespace may hold a copy: its users lose it, too. */
+	if (done >= 0)
 		fiber_sleep_ns(DETACHED_GRACE_NS);
-	}
 	if (m->device)
 		stream_cancel(m->device);
 }

@@ -19,12 +19,13 @@ net_create() {
 	ip netns add "$NETNS" || return 1
 	on_exit "ip netns del $NETNS"
 	ip -n "$NETNS" link set lo up
-	ip netns exec "$NETNS" ip tuntap add dev tap0 mode tap
+	in_net ip tuntap add dev tap0 mode tap
 	ip -n "$NETNS" addr add "$HOST_IP/24" dev tap0
 	ip -n "$NETNS" link set tap0 up
 }
 
-in_net() { ip netns exec "$NETNS" "$@"; }
+# Not "ip netns exec": its mount namespace would keep alive what others unmount.
+in_net() { nsenter --net="/run/netns/$NETNS" "$@"; }
 
 # uml_run [-m MEMORY] [-t SECONDS] [-d IMAGE] SCRIPT [ARG...] - exit status of SCRIPT; 124: out of time, 125: the guest died.
 # IMAGE becomes /dev/ubda. Variables of the caller that the script needs go in UML_ENV, as an array of names.
