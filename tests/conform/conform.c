@@ -34,6 +34,8 @@ static const struct {
 	{"zero", HAS_ZERO},
 	{"fine-change", HAS_FINE_CHANGE},
 	{"own-space", HAS_OWN_SPACE},
+	{"fault", HAS_FAULT},
+	{"small", HAS_SMALL},
 };
 
 struct suite {
@@ -149,6 +151,12 @@ static void check_coverage(struct suite *s, struct test *t)
 	}
 }
 
+static void probe_size(struct test *t)
+{
+	if (fs_statfs(t, &t->root) == 0 && t->ans.statfs.total_bytes < 64 << 20 && (t->features & HAS_OWN_SPACE))
+		t->features |= HAS_SMALL;
+}
+
 static void run_suite(void *arg)
 {
 	struct suite *s = arg;
@@ -157,11 +165,13 @@ static void run_suite(void *arg)
 	struct test t = {.drv = s->drv, .as = &ROOT, .counts = &counts, .memory = &held};
 	const struct conform_case *c;
 
-	t.features = s->drv->features & ~s->without;
+	t.features = s->drv->features;
 	if (!check_err(&t, __FILE__, __LINE__, "the file system's root", s->drv->root(&t, &t.root), 0)) {
 		s->n_failed++;
 		return;
 	}
+	t.features &= ~s->without;
+	probe_size(&t);
 	for (c = conform_cases; c; c = c->next)
 		if (chosen(s, c))
 			run_case(s, &t, c);

@@ -54,6 +54,8 @@ static int local_run(const struct driver_config *cfg, void (*body)(void *arg), v
 
 static int local_root(struct test *t, struct obj *root)
 {
+	if (serve_faulty())
+		t->features |= HAS_FAULT;
 	return serve_root(t, SERVE_MOUNT, root);
 }
 

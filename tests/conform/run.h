@@ -40,7 +40,4 @@ void conform_clear_dir(struct test *t, const struct obj *dir);
 /* conform_keep_fd() - closed when the case ends; gives fd back. */
 int conform_keep_fd(struct test *t, int fd);
 
-/* fault.c: every op of a workload fails once at each of its points; returns how many checks failed. */
-void conform_fault_cases(struct test *t);
-
 #endif

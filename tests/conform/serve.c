@@ -7,10 +7,14 @@
 #include <unistd.h>
 
 #include "backends/builtin.h"
+#include "backends/fault/backend.h"
+#include "backends/fault/fault.h"
 #include "base/cleanup.h"
 #include "tests/conform/driver-client.h"
 
 #define OPTIONS_MAX 32
+
+static struct vfs_mount *faulty;
 
 static int mount_store(struct vfs *vfs, const struct driver_config *cfg, char **why)
 {
@@ -32,6 +36,32 @@ static int mount_store(struct vfs *vfs, const struct driver_config *cfg, char **
 	return err;
 }
 
+static bool find_mount(void *arg, struct vfs_mount *m, const struct op_statfs *st)
+{
+	*(struct vfs_mount **)arg = m;
+	return false;
+}
+
+bool serve_faulty(void)
+{
+	return faulty;
+}
+
+void serve_fault(const char *rules)
+{
+	CLEANUP_FREE char *why = NULL;
+
+	if (fault_set_rules(faulty, rules, &why)) {
+		fprintf(stderr, "conform: %s\n", why);
+		abort();
+	}
+}
+
+uint64_t serve_fault_hits(void)
+{
+	return fault_of(faulty)->rules[0].hits;
+}
+
 int serve_open(struct served *s, const struct driver_config *cfg)
 {
 	struct vfs_config vfs_cfg = {.state_dir = s->state_dir};
@@ -45,6 +75,8 @@ int serve_open(struct served *s, const struct driver_config *cfg)
 	err = vfs_create(&s->vfs, &vfs_cfg, &why);
 	if (!err)
 		err = mount_store(s->vfs, cfg, &why);
+	if (!err && !strcmp(cfg->backend, "fault"))
+		vfs_each_mount(s->vfs, find_mount, &faulty);
 	if (err)
 		fprintf(stderr, "conform: %s: %s\n", cfg->backend, why ? why : err_text(err));
 	return err;
