@@ -24,7 +24,7 @@ enum {
 	MAX_PROCESSES = 32,
 	DELAY_FIRST_MS = 100,
 	DELAY_MAX_MS = 10000,
-	SETTLED_MS = 10000,  /* a process that ran this long starts again at once, as if for the first time */
+	SETTLED_MS = 2000,   /* a process that ran this long starts again at once, as if for the first time */
 	POLL_MS = 20,
 	WAIT_MS = 15000,     /* bound of waiting for the socket of -w */
 };
@@ -367,7 +367,7 @@ static _Noreturn void usage(int status)
 	        "  -l FILE     append all output to FILE\n"
 	        "  -w SOCKET   start all but the first command when something answers on the Unix socket\n"
 	        "  -t SECONDS  deadline of a clean stop (15)\n"
-	        "  -g N        give up when a process ends N times in a row within 10 s of its start (20; 0: never)\n"
+	        "  -g N        give up when a process ends N times in a row within 2 s of its start (20; 0: never)\n"
 	        "  -d          go to the background when everything was started\n"
 	        "  -k          stop the supervisor that holds the lock on FILE, and wait for its end\n"
 	        "  -h          this text\n");
