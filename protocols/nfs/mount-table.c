@@ -17,19 +17,6 @@ LOG_MODULE("mount");
 #define LIST_MAX 1024 /* mounts in one answer */
 #define KEY_MAX 128
 
-static void host_of(const struct rpc_request *rq, char *out, size_t size)
-{
-	struct net_addr addr = rq->peer->addr;
-	if (addr.sa.sa_family == AF_INET6)
-		addr.in6.sin6_port = 0;
-	else
-		addr.in.sin_port = 0;
-	net_addr_format(&addr, out, size);
-	char *colon = strrchr(out, ':');
-	if (colon)
-		*colon = '\0';
-}
-
 static void key_of(const char *host, const char *path, char *key, size_t size)
 {
 	snprintf(key, size, PREFIX "%s/%02u", host, (unsigned)(hash_bytes(path, strlen(path)) % SLOTS));
@@ -52,7 +39,7 @@ static void finish(struct rpc_request *rq, struct op *op, int err, const char *w
 void mount_table_add(struct rpc_request *rq, const char *path)
 {
 	char host[KEY_MAX / 2], key[KEY_MAX];
-	host_of(rq, host, sizeof(host));
+	nfs_peer_host(rq->peer, host, sizeof(host));
 	key_of(host, path, key, sizeof(key));
 	uint32_t host_size = (uint32_t)strlen(host) + 1, size = host_size + (uint32_t)strlen(path);
 	struct client_buf *buf = client_buf_alloc(rq->client, size, 0);
@@ -82,7 +69,7 @@ static void delete_key(struct rpc_request *rq, const char *key)
 void mount_table_remove(struct rpc_request *rq, const char *path)
 {
 	char host[KEY_MAX / 2], key[KEY_MAX];
-	host_of(rq, host, sizeof(host));
+	nfs_peer_host(rq->peer, host, sizeof(host));
 	if (path) {
 		key_of(host, path, key, sizeof(key));
 		delete_key(rq, key);

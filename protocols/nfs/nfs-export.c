@@ -241,7 +241,7 @@ bool nfs_is_root(struct rpc_request *rq, const struct op_handle *h)
 
 #define RIGHTS_CACHED (sizeof(((struct rpc_peer *)0)->cache) / sizeof(struct nfs_right))
 
-static void find_right(const struct nfs_server *s, const struct rpc_peer *peer, uint32_t id, struct nfs_right *right)
+static void find_right(struct nfs_server *s, struct rpc_peer *peer, uint32_t id, struct nfs_right *right)
 {
 	const struct nfs_export *e = nfs_export_find(s, id);
 	*right = (struct nfs_right){.id = id, .epoch = s->exports.epoch, .err = ERR_STALE};
@@ -251,6 +251,7 @@ static void find_right(const struct nfs_server *s, const struct rpc_peer *peer, 
 	right->err = ERR_ACCES;
 	if (!rule || !export_rule_port_ok(rule, &peer->addr.sa))
 		return;
+	nfs_clients_used(s, peer, e->name);
 	right->err = 0;
 	right->read_only = rule->read_only;
 	right->squash = rule->squash;

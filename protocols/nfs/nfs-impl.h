@@ -40,6 +40,11 @@ struct nfs_server {
 	bool reloading;              /* a fiber reads the exports; dirty: again, when it is done */
 	bool dirty;
 	struct fiber_join fibers;
+	struct list clients;         /* nfs-client.c */
+	uint32_t n_clients;
+	struct loop_timer report_timer;
+	bool reporting;
+	bool stopping;
 	uint32_t max_io;
 	uint32_t udp_max_io;
 	struct nfs_ports ports;
@@ -84,6 +89,19 @@ void nfs_squash(const struct nfs_right *right, const struct rpc_request *rq, str
 bool nfs_flavor_ok(const struct nfs_right *right, uint32_t flavor);
 /* nfs_is_root() - whether h is its export's root, beyond which ".." must not lead. Parks at first. */
 bool nfs_is_root(struct rpc_request *rq, const struct op_handle *h);
+
+/* nfs-client.c: who is connected, for listings. */
+void nfs_clients_init(struct nfs_server *s);
+/* nfs_clients_peer() - as rpc_config.peer, arg being the server. */
+void nfs_clients_peer(void *arg, struct rpc_peer *peer, bool connected);
+/* nfs_clients_used() - peer uses that export. nfs_clients_count() - one more call of peer. */
+void nfs_clients_used(struct nfs_server *s, struct rpc_peer *peer, const char *export_name);
+void nfs_clients_count(struct rpc_peer *peer);
+/* nfs_clients_again() - a new chimerad knows nothing: all are reported. nfs_clients_fini() - reports no more. */
+void nfs_clients_again(struct nfs_server *s);
+void nfs_clients_fini(struct nfs_server *s);
+/* nfs_peer_host() - the peer's address without its port. */
+void nfs_peer_host(const struct rpc_peer *peer, char *out, size_t size);
 
 /* mount.c, rpcbind.c, nfs3.c: the programs' procedures. */
 extern const struct rpc_procedure mount1_procs[];

@@ -49,6 +49,7 @@ static void on_reattached(void *arg)
 {
 	struct nfs_server *s = arg;
 	start_reload(s);
+	nfs_clients_again(s);
 }
 
 /* ---- listening ----------------------------------------------------------------------------- */
@@ -148,7 +149,8 @@ static int start_rpc(struct nfs_server *s, const struct nfs_config *cfg)
 		{&MOUNT_V3_table, mount3_procs, NULL, s},
 		{&MOUNT_V1_table, mount1_procs, NULL, s},
 	};
-	const struct rpc_config rpc = {.idle_ms = cfg->idle_ms, .max_connections = cfg->max_connections};
+	const struct rpc_config rpc = {.idle_ms = cfg->idle_ms, .max_connections = cfg->max_connections,
+				       .peer = nfs_clients_peer, .arg = s};
 	memcpy(s->programs, programs, sizeof(programs));
 	int err = rpc_server_create(&s->rpc, s->client, s->programs, ARRAY_SIZE(programs), &rpc);
 	if (!err && cfg->portmap && cfg->first)
@@ -180,6 +182,7 @@ int nfs_server_start(struct nfs_server **out, const struct nfs_config *cfg, nfs_
 	set_config(s, cfg);
 	struct client_config client = {
 		.name = cfg->name, .role = RING_ROLE_NFS, .event = on_event, .reattached = on_reattached, .arg = s};
+	nfs_clients_init(s);
 	int err = attach(arg, &s->client, &client);
 	if (!err)
 		err = nfs_exports_load(s);
@@ -199,6 +202,7 @@ void nfs_server_stop(struct nfs_server *s)
 		return;
 	rpc_server_destroy(s->portmap);
 	rpc_server_destroy(s->rpc);
+	nfs_clients_fini(s);
 	fiber_join_wait(&s->fibers);
 	client_detach(TAKE(s->client));
 	fiber_join_wait(&s->fibers);

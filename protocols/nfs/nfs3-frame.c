@@ -83,6 +83,7 @@ int nfs3_op(struct rpc_request *rq, const struct xdr_bytes *fh, enum op_code cod
 		op->replay_key = rpc_replay_key(rq);
 	}
 	op->trace_id = rq->xid;
+	nfs_clients_count(rq->peer);
 	return err;
 }
 

@@ -104,9 +104,13 @@ static void reader(void *arg)
 	struct rpc_conn *c = arg;
 	struct rpc_server *s = c->server;
 	c->reader = fiber_self();
+	if (s->cfg.peer)
+		s->cfg.peer(s->cfg.arg, &c->peer, true);
 	int err = serve(c);
 	log_end(c, err);
 	finish(c);
+	if (s->cfg.peer)
+		s->cfg.peer(s->cfg.arg, &c->peer, false);
 	rpc_rx_fini(c);
 	rpc_out_fini(c);
 	stream_close(c->stream);

@@ -106,6 +106,8 @@ int rpc_server_create(struct rpc_server **out, struct client *client, const stru
 	s->cfg.max_calls = or_default(cfg->max_calls, defaults.max_calls);
 	s->cfg.idle_ms = or_default(cfg->idle_ms, defaults.idle_ms);
 	s->cfg.stall_ms = or_default(cfg->stall_ms, defaults.stall_ms);
+	s->cfg.peer = cfg->peer;
+	s->cfg.arg = cfg->arg;
 	s->flush.fn = flush_dirty;
 	list_init(&s->conns);
 	list_init(&s->listeners);

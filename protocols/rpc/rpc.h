@@ -32,6 +32,7 @@ struct rpc_peer {
 	struct net_addr local;
 	uint64_t id;              /* of address and port, the same in every process: keys the replay cache */
 	bool stream;
+	void *user;               /* the programs', as rpc_config.peer left it; NULL for datagrams */
 	_Alignas(16) uint8_t cache[256]; /* for the programs: zero at first */
 };
 
@@ -114,6 +115,9 @@ struct rpc_config {
 	uint32_t max_calls;       /* in flight per connection; 0: 128 */
 	uint32_t idle_ms;         /* a connection without a call is closed after; 0: 360,000 */
 	uint32_t stall_ms;        /* a peer that stops inside a call, or doesn't take replies, is cut off after; 0: 30,000 */
+	/* A connection has come, or is about to go. Must not park. NULL: nobody wants to know. */
+	void (*peer)(void *arg, struct rpc_peer *peer, bool connected);
+	void *arg;
 };
 
 /* rpc_server_create() - on the current loop. programs stay the caller's and must outlive the server. */
