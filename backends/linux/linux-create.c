@@ -200,7 +200,7 @@ int linux_create(struct vfs_call *call, struct vfs_node *dir, const struct vfs_n
 	struct linux_node *d = linux_node(dir);
 	struct create_job job = {.store = linux_store(dir->mount), .dirfd = d->fd, .what = what, .fd = -1};
 	linux_name(&job.name, name);
-	int err = loop_block(create_job, &job);
+	int err = linux_quick(job.store, create_job, &job);
 	if (err)
 		return err;
 	linux_changed(d);
@@ -213,7 +213,7 @@ int linux_create_unlinked(struct vfs_call *call, struct vfs_node *dir, const str
                           struct vfs_node **node)
 {
 	struct create_job job = {.store = linux_store(dir->mount), .dirfd = linux_node(dir)->fd, .what = what, .fd = -1};
-	int err = what->type == OP_TYPE_FILE ? loop_block(create_job, &job) : ERR_BADTYPE;
+	int err = what->type == OP_TYPE_FILE ? linux_quick(job.store, create_job, &job) : ERR_BADTYPE;
 	if (err)
 		return err;
 	node_cache_set_dead(&job.store->nodes, &job.node->cached, true);

@@ -6,7 +6,6 @@
 #include "backends/linux/linux.h"
 
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/uio.h>
 
 #define INLINE_WRITE_MAX 65536u
@@ -162,13 +161,6 @@ static int write_job(void *arg)
 	return 0;
 }
 
-/* How often this thread has given up the CPU by itself. */
-static long n_waits(void)
-{
-	struct rusage use;
-	return getrusage(RUSAGE_THREAD, &use) ? 0 : use.ru_nvcsw;
-}
-
 /*
  * A write that takes long may have waited, or its thread may only have lost the CPU to others. So the next ones are
  * looked at more closely; if they are seen to wait, workers do the writes for a while.
@@ -176,13 +168,13 @@ static long n_waits(void)
 static int write_watched(struct linux_store *s, struct io_job *job, struct loop *loop)
 {
 	bool watched = atomic_load_explicit(&s->n_watched, memory_order_relaxed) > 0;
-	long before = watched ? n_waits() : 0;
+	long before = watched ? linux_waits() : 0;
 	uint64_t start = loop_clock_ns(loop);
 	int err = write_job(job);
 	bool slow = loop_clock_ns(loop) - start > SLOW_NS;
 	if (watched)
 		atomic_fetch_sub(&s->n_watched, 1);
-	if (slow && watched && n_waits() != before)
+	if (slow && watched && linux_waits() != before)
 		atomic_store(&s->slow_until_ns, start + SLOW_PAUSE_NS);
 	else if (slow)
 		atomic_store(&s->n_watched, WATCH_WRITES);

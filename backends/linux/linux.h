@@ -87,6 +87,7 @@ struct linux_store {
 	_Atomic bool no_cached_open;
 	_Atomic bool no_nowait_write;
 	_Atomic uint64_t slow_until_ns; /* inline writes were seen to wait: use workers until then */
+	_Atomic uint64_t names_slow_until_ns; /* the same of changes of names and attributes */
 	_Atomic int n_watched; /* inline writes still to be watched for waiting */
 	struct node_cache nodes;
 	struct linux_find *find; /* NULL with by_handle */
@@ -120,6 +121,11 @@ int linux_error(void);
 
 /* linux_inline() - runs fn here on a local store, else in a worker. */
 int linux_inline(struct linux_store *s, int (*fn)(void *arg), void *arg);
+
+/* linux_quick() - runs fn here as long as such calls are seen to be quick, else in a worker. Parks. */
+int linux_quick(struct linux_store *s, int (*fn)(void *arg), void *arg);
+/* linux_waits() - how often this thread has given up the CPU by itself. */
+long linux_waits(void);
 
 /* -- linux-node.c: objects, handles, descriptors ---------------------------------------------------- */
 
