@@ -11,8 +11,8 @@
 #include "loop/loop.h"
 #include "vfs/vfs.h"
 
-#define N_CALLS 20000
-#define N_ROUNDS 15
+#define N_CALLS 2000
+#define N_ROUNDS 150
 #define IO_SIZE 4096u
 
 struct bench {
@@ -169,7 +169,7 @@ static const struct row {
 	{"lookup", prepare_lookup, do_lookup, false, N_CALLS},
 	{"write 4k", prepare_write, do_write, false, N_CALLS},
 	{"read 4k", prepare_read, do_read, false, N_CALLS},
-	{"write 1m", prepare_big_write, do_getattr, false, 200},
+	{"write 1m", prepare_big_write, do_getattr, false, 20},
 	{"read 1m", prepare_big_read, do_big_read, false, N_CALLS},
 	{"create", prepare_create, do_create, true, N_CALLS},
 	{"remove", prepare_remove, do_remove, true, N_CALLS},
