@@ -41,8 +41,16 @@ static void print_sums(struct bytes *out, const struct counter_table *t)
 			             (unsigned long long)counter_read(t, i));
 }
 
+/* "op_latency_ns" counts nanoseconds, the page has seconds. */
+static int stem_size(const char *name)
+{
+	size_t n = strlen(name);
+	return (int)(n > 3 && strcmp(name + n - 3, "_ns") == 0 ? n - 3 : n);
+}
+
 static void print_histogram(struct bytes *out, const struct counter_table *t, uint32_t i)
 {
+	const int stem = stem_size(t->name);
 	struct histogram h;
 	uint64_t n = 0;
 
@@ -53,35 +61,22 @@ static void print_histogram(struct bytes *out, const struct counter_table *t, ui
 	for (uint32_t b = 0; b < COUNTER_BUCKETS; b++) {
 		n += h.buckets[b];
 		if (b >= 10 && b <= 33)
-			bytes_printf(out, "chimera_%s_seconds_bucket{name=\"%s\",le=\"%.9g\"} %llu\n", t->name, t->names[i],
-			             (double)(1ULL << b) / 1e9, (unsigned long long)n);
+			bytes_printf(out, "chimera_%.*s_seconds_bucket{name=\"%s\",le=\"%.9g\"} %llu\n", stem, t->name,
+			             t->names[i], (double)(1ULL << b) / 1e9, (unsigned long long)n);
 	}
-	bytes_printf(out, "chimera_%s_seconds_bucket{name=\"%s\",le=\"+Inf\"} %llu\n", t->name, t->names[i],
+	bytes_printf(out, "chimera_%.*s_seconds_bucket{name=\"%s\",le=\"+Inf\"} %llu\n", stem, t->name, t->names[i],
 	             (unsigned long long)h.count);
-	bytes_printf(out, "chimera_%s_seconds_sum{name=\"%s\"} %.9g\nchimera_%s_seconds_count{name=\"%s\"} %llu\n", t->name,
-	             t->names[i], (double)h.sum / 1e9, t->name, t->names[i], (unsigned long long)h.count);
+	bytes_printf(out, "chimera_%.*s_seconds_sum{name=\"%s\"} %.9g\n", stem, t->name, t->names[i], (double)h.sum / 1e9);
+	bytes_printf(out, "chimera_%.*s_seconds_count{name=\"%s\"} %llu\n", stem, t->name, t->names[i],
+	             (unsigned long long)h.count);
 }
 
 static void print_histograms(struct bytes *out, const struct counter_table *t)
 {
-	bytes_printf(out, "# TYPE chimera_%s_seconds histogram\n", t->name);
+	bytes_printf(out, "# TYPE chimera_%.*s_seconds histogram\n", stem_size(t->name), t->name);
 	for (uint32_t i = 0; i < t->n_names; i++)
 		if (t->names[i])
 			print_histogram(out, t, i);
-}
-
-static bool print_ring(void *arg, const struct ring_status *st)
-{
-	struct bytes *out = arg;
-	const char *role = chimerad_role_name(st->peer.role);
-	unsigned long long id = st->id;
-
-	bytes_printf(out, "chimera_ring_operations_total{role=\"%s\",attachment=\"%llu\"} %llu\n", role, id,
-	             (unsigned long long)st->n_ops);
-	bytes_printf(out, "chimera_ring_running{role=\"%s\",attachment=\"%llu\"} %u\n", role, id, st->n_running);
-	bytes_printf(out, "chimera_ring_wakeups_total{role=\"%s\",attachment=\"%llu\"} %llu\n", role, id,
-	             (unsigned long long)st->n_wakeups);
-	return true;
 }
 
 static void print_label(struct bytes *out, const char *text)
@@ -93,20 +88,73 @@ static void print_label(struct bytes *out, const char *text)
 	}
 }
 
-static void mount_value(struct bytes *out, const char *what, const char *mount, uint64_t value)
+/* The lines of one metric have to stand together: one walk for each row. */
+struct metric {
+	const char *name;
+	const char *type;
+	size_t offset; /* in struct ring_status or struct op_statfs, of a uint64_t */
+};
+
+static const struct metric ring_metrics[] = {
+	{"ring_operations_total", "counter", offsetof(struct ring_status, n_ops)},
+	{"ring_batches_total", "counter", offsetof(struct ring_status, n_batches)},
+	{"ring_wakeups_total", "counter", offsetof(struct ring_status, n_wakeups)},
+	{"ring_events_total", "counter", offsetof(struct ring_status, n_events)},
+	{"ring_events_lost_total", "counter", offsetof(struct ring_status, n_events_lost)},
+};
+
+static const struct metric mount_metrics[] = {
+	{"mount_total_bytes", "gauge", offsetof(struct op_statfs, total_bytes)},
+	{"mount_free_bytes", "gauge", offsetof(struct op_statfs, free_bytes)},
+	{"mount_total_files", "gauge", offsetof(struct op_statfs, total_files)},
+	{"mount_free_files", "gauge", offsetof(struct op_statfs, free_files)},
+};
+
+struct metric_walk {
+	struct bytes *out;
+	const struct metric *metric;
+};
+
+static unsigned long long value_of(const struct metric *m, const void *record)
 {
-	bytes_printf(out, "chimera_mount_%s{mount=\"", what);
-	print_label(out, mount);
-	bytes_printf(out, "\"} %llu\n", (unsigned long long)value);
+	return *(const uint64_t *)((const char *)record + m->offset);
+}
+
+static bool print_ring(void *arg, const struct ring_status *st)
+{
+	const struct metric_walk *w = arg;
+
+	bytes_printf(w->out, "chimera_%s{role=\"%s\",attachment=\"%llu\"} %llu\n", w->metric->name,
+	             chimerad_role_name(st->peer.role), (unsigned long long)st->id, value_of(w->metric, st));
+	return true;
 }
 
 static bool print_mount(void *arg, struct vfs_mount *m, const struct op_statfs *st)
 {
-	mount_value(arg, "total_bytes", m->name, st->total_bytes);
-	mount_value(arg, "free_bytes", m->name, st->free_bytes);
-	mount_value(arg, "total_files", m->name, st->total_files);
-	mount_value(arg, "free_files", m->name, st->free_files);
+	const struct metric_walk *w = arg;
+
+	bytes_printf(w->out, "chimera_%s{mount=\"", w->metric->name);
+	print_label(w->out, m->name);
+	bytes_printf(w->out, "\"} %llu\n", value_of(w->metric, st));
 	return true;
+}
+
+static void print_rings(struct chimerad *d, struct bytes *out)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(ring_metrics); i++) {
+		struct metric_walk w = {out, &ring_metrics[i]};
+		bytes_printf(out, "# TYPE chimera_%s %s\n", w.metric->name, w.metric->type);
+		ring_server_each(d->ring, print_ring, &w);
+	}
+}
+
+static void print_mounts(struct chimerad *d, struct bytes *out)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(mount_metrics); i++) {
+		struct metric_walk w = {out, &mount_metrics[i]};
+		bytes_printf(out, "# TYPE chimera_%s %s\n", w.metric->name, w.metric->type);
+		vfs_each_mount(d->vfs, print_mount, &w);
+	}
 }
 
 void chimerad_metrics_print(struct chimerad *d, struct bytes *out)
@@ -114,8 +162,8 @@ void chimerad_metrics_print(struct chimerad *d, struct bytes *out)
 	gauge(out, "start_time_seconds", "When chimerad was started.", d->started_ns / NS_PER_SEC);
 	gauge(out, "arena_used_bytes", "Page arena in use.", pages_used(vfs_pages(d->vfs)));
 	gauge(out, "clients", "Clients that daemons report.", chimerad_clients_count(d->clients));
-	vfs_each_mount(d->vfs, print_mount, out);
-	ring_server_each(d->ring, print_ring, out);
+	print_mounts(d, out);
+	print_rings(d, out);
 	for (const struct counter_table *t = counter_tables(); t; t = t->next) {
 		if (t->kind == COUNTER_HISTOGRAM)
 			print_histograms(out, t);

@@ -23,7 +23,7 @@ struct rig_server {
 	char path[64];
 	int pages_fd;
 	bool isolated;
-	bool mute; /* takes requests and never answers, until it ends */
+	_Atomic bool mute; /* takes requests and never answers, until it ends */
 	int refuse;
 	_Atomic int n_served, n_released, n_closed;
 	_Atomic bool up, stop;
