@@ -11,6 +11,8 @@
 
 LOG_MODULE("chimerad");
 
+#define LATE_CLOSE_NS (5 * NS_PER_SEC)
+
 /* ---- up ---------------------------------------------------------------------------------- */
 
 static int look_up_names(struct chimerad *d)
@@ -61,6 +63,17 @@ static int open_clients(struct chimerad *d)
 	return chimerad_clients_create(&d->clients);
 }
 
+/* The kernel may keep the socket of a chimerad that was killed alive for a moment: with io_uring it closes late. */
+static int start_control(struct chimerad *d, const struct control_config *cfg)
+{
+	uint64_t until = loop_now_ns(d->loops[0]) + LATE_CLOSE_NS;
+	int err;
+
+	while ((err = control_start(d->control, cfg)) == ERR_ADDRINUSE && loop_now_ns(d->loops[0]) < until)
+		fiber_sleep_ns(50 * NS_PER_MS);
+	return err;
+}
+
 static int open_control(struct chimerad *d)
 {
 	struct control_config cfg = {
@@ -72,7 +85,7 @@ static int open_control(struct chimerad *d)
 	if (!err)
 		err = control_register_catalogue(d->control, d->catalogue);
 	if (!err)
-		err = control_start(d->control, &cfg);
+		err = start_control(d, &cfg);
 	if (err)
 		log_error("cannot listen on %s: %s; see [server] control_socket", cfg.path, err_text(err));
 	return err;
