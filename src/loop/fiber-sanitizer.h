@@ -34,6 +34,9 @@ SANITIZER_BRIDGE static inline void sanitizer_leave(struct fiber *from, struct f
 {
 #ifdef FIBER_ASAN
 	__sanitizer_start_switch_fiber(ends ? NULL : &from->asan_fake, to->stack, to->stack_size);
+	/* Freed with the switch: the next fiber on this stack starts without one. */
+	if (ends)
+		from->asan_fake = NULL;
 #endif
 #ifdef FIBER_TSAN
 	__tsan_switch_to_fiber(to->tsan_fiber, 0);

@@ -162,7 +162,8 @@ static unsigned drop_names(struct seen *s)
 {
 	unsigned i, n_twice = 0;
 
-	qsort(s->names, s->n, sizeof(*s->names), by_text);
+	if (s->n)
+		qsort(s->names, s->n, sizeof(*s->names), by_text);
 	for (i = 1; i < s->n; i++)
 		n_twice += !strcmp(s->names[i - 1], s->names[i]);
 	for (i = 0; i < s->n; i++)
