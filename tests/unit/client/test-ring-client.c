@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "client/client-ring.h"
@@ -24,13 +25,14 @@ struct rig_server {
 	int pages_fd;
 	bool isolated;
 	_Atomic bool mute; /* takes requests and never answers, until it ends */
+	_Atomic bool gate; /* lets OP_sync through */
 	int refuse;
 	_Atomic int n_served, n_released, n_closed;
 	_Atomic bool up, stop;
 	struct loop_timer tick;
 	struct fiber *main;
 	struct fiber *muted[64];
-	int n_muted;
+	_Atomic int n_muted;
 };
 
 /* ---- the server ---------------------------------------------------------------------- */
@@ -78,9 +80,10 @@ static void rig_serve(void *session, struct vfs_step *steps, unsigned n)
 	struct rig_server *s = session;
 	int err = 0;
 
-	if (s->mute) {
+	bool waits = steps[0].op->code == OP_sync;
+	if (s->mute || waits) {
 		s->muted[s->n_muted++] = fiber_self();
-		while (!s->stop)
+		while (!s->stop && !(waits && s->gate))
 			fiber_park();
 	}
 	for (unsigned i = 0; i < n; i++)
@@ -106,6 +109,8 @@ static void on_tick(struct loop_timer *t)
 	loop_timer_start(s->loop, t, loop_now_ns(s->loop) + NS_PER_MS);
 	if (s->stop)
 		fiber_wake(s->main);
+	while (s->gate && s->n_muted)
+		fiber_wake(s->muted[--s->n_muted]);
 }
 
 static void server_main(void *arg)
@@ -484,6 +489,52 @@ Test(ring_client, breaking_a_rule_ends_only_ones_own_attachment)
 	start_server(&server);
 	in_client(cut_off);
 	stop_server(&server);
+}
+
+/* ---- a client dies ------------------------------------------------------------------- */
+
+static void call_forever(void *arg)
+{
+	client_call(client, client_op(client, OP_sync));
+}
+
+static void die_with_calls(void)
+{
+	attach();
+	struct op *op = client_op(client, OP_read);
+	op->in.read.size = 11;
+	cr_assert_eq(client_call(client, op), 0);
+	for (int i = 0; i < 5; i++)
+		cr_assert_eq(fiber_start(loop_current(), call_forever, NULL), 0);
+	fiber_sleep_ns(50 * NS_PER_MS);
+	_exit(0);
+}
+
+static bool becomes(_Atomic int *value, int want)
+{
+	for (int i = 0; i < 5000 && *value != want; i++)
+		usleep(1000);
+	return *value == want;
+}
+
+Test(ring_client, a_client_that_dies_is_forgotten_once_its_calls_have_ended)
+{
+	int status;
+	start_server(&server);
+	pid_t pid = fork();
+	if (pid == 0) {
+		in_client(die_with_calls);
+		_exit(1);
+	}
+	cr_assert_eq(waitpid(pid, &status, 0), pid);
+	cr_assert_eq(status, 0);
+	cr_assert(becomes(&server.n_muted, 5));
+	cr_assert_eq(server.n_closed, 0, "its calls still run");
+	server.gate = true;
+	cr_assert(becomes(&server.n_closed, 1));
+	cr_assert_eq(server.n_released, 1, "the page that it had read");
+	stop_server(&server);
+	cr_assert_eq(server.n_served, 6);
 }
 
 /* ---- isolated ------------------------------------------------------------------------ */
