@@ -239,8 +239,10 @@ static void close_all(struct mnt *m)
 	fiber_join_wait(&m->requests);
 	if (m->device)
 		stream_close(TAKE(m->device));
-	if (m->session)
+	if (m->session) {
+		fuse_session_unmount(m->session); /* does nothing where that is done, but frees what it keeps */
 		fuse_session_destroy(TAKE(m->session));
+	}
 	if (m->client)
 		client_detach(TAKE(m->client));
 	mnt_nodes_free(m);
