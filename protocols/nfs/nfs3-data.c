@@ -1,6 +1,9 @@
 /* READ, WRITE and COMMIT: payloads pass by reference in both directions. */
 #include "protocols/nfs/nfs3-impl.h"
 
+#define ROOM_TRIES 2000
+#define ROOM_RETRY_NS NS_PER_MS
+
 static uint32_t io_limit(const struct rpc_request *rq)
 {
 	const struct nfs_server *s = nfs_of(rq);
@@ -26,6 +29,21 @@ static void answer_read(struct rpc_request *rq, const struct op *op, struct READ
 	r->eof = out->eof;
 }
 
+/*
+ * An attachment that maps no pages gets copies, and the memory for those can run short for a while: replies that
+ * leave give it back.
+ */
+static int run_read(struct rpc_request *rq, struct op *op, int err)
+{
+	err = nfs3_run(rq, op, err);
+	for (int i = 0; unlikely(err == ERR_TOOSMALL) && i < ROOM_TRIES; i++) {
+		fiber_sleep_ns(ROOM_RETRY_NS);
+		op->n_segs = 0;
+		err = nfs3_run(rq, op, 0);
+	}
+	return err == ERR_TOOSMALL ? ERR_DELAY : err;
+}
+
 int nfs3_read(struct rpc_request *rq, const void *args, void *res)
 {
 	const struct READ3args *a = args;
@@ -37,7 +55,7 @@ int nfs3_read(struct rpc_request *rq, const void *args, void *res)
 		op->in.read.offset = a->offset;
 		op->in.read.size = MIN(a->count, io_limit(rq));
 	}
-	err = nfs3_run(rq, op, err);
+	err = run_read(rq, op, err);
 	r->status = nfs3_status(err);
 	if (err)
 		nfs3_post(&op->out.read.attr, &r->file_attributes);
