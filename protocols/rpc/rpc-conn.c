@@ -29,7 +29,10 @@ void rpc_conn_break(struct rpc_conn *c)
 
 static bool overloaded(const struct rpc_conn *c)
 {
-	return !c->broken && (c->n_calls >= c->server->cfg.max_calls || c->out.size >= OUT_SIZE_MAX);
+	uint32_t n = c->n_calls + c->out.n_held;
+	if (c->broken)
+		return false;
+	return n >= c->server->cfg.max_calls || c->out.size >= OUT_SIZE_MAX || (c->writing && n >= OUT_SLOW_MAX);
 }
 
 static void wait_while(struct rpc_conn *c, bool (*condition)(const struct rpc_conn *c))

@@ -16,6 +16,7 @@
 #define OUT_HELD 64
 #define OUT_FLUSH_SIZE 262144u  /* bytes that wait for the end of a batch at most */
 #define OUT_SIZE_MAX (4u << 20) /* bytes of one connection's unsent replies, before its reader waits */
+#define OUT_SLOW_MAX 16         /* calls and ops of a connection whose socket is full: slots are everyone's */
 #define OUT_SPARE_MAX 64        /* unused blocks kept by the server */
 
 /* What was received and not yet consumed: buf->data[head, tail). */
@@ -43,7 +44,8 @@ struct out_block {
 
 struct rpc_out {
 	struct out_block *first, *last;
-	uint64_t size; /* bytes of all blocks */
+	uint64_t size;   /* bytes of all blocks */
+	uint32_t n_held; /* ops that their payloads keep */
 };
 
 /* The last AUTH_SYS credential of a connection, as received and as decoded. */

@@ -67,6 +67,7 @@ static void drop_first(struct rpc_conn *c)
 	if (!b->next)
 		c->out.last = NULL;
 	c->out.size -= b->size;
+	c->out.n_held -= b->n_held;
 	block_put(c->server, b);
 }
 
@@ -121,6 +122,7 @@ void rpc_out_commit(struct rpc_conn *c, struct xdr_out *x, struct rpc_request *r
 	if (x->n_splices) {
 		memcpy(b->held + b->n_held, rq->held, rq->n_held * sizeof(rq->held[0]));
 		b->n_held += rq->n_held;
+		c->out.n_held += rq->n_held;
 		rq->n_held = 0;
 	}
 	if (b->size >= OUT_FLUSH_SIZE)
