@@ -35,7 +35,7 @@ static int admit(void *arg, struct ring_peer *peer)
 
 	if (!user_may_attach(d, peer->uid))
 		return ERR_ACCES;
-	peer->isolated = config_has(d->config, "ring", "isolated", chimerad_role_name(peer->role));
+	peer->isolated = peer->role && config_has(d->config, "ring", "isolated", chimerad_role_name(peer->role));
 	return 0;
 }
 

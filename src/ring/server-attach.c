@@ -15,12 +15,14 @@ LOG_MODULE("ring");
 
 #define ATTACHMENTS_MAX 256
 #define HANDSHAKES_MAX 64
+#define STRANGERS_MAX 8 /* of those, by users who may not attach and are about to be told so */
 #define HANDSHAKE_NS (5 * NS_PER_SEC)
 #define ARENA_MAX (256u << 20)
 
 struct handshake {
 	struct ring_server *server;
 	struct stream *stream;
+	bool stranger;
 };
 
 /* ---- the conversation -------------------------------------------------------------------- */
@@ -205,6 +207,7 @@ static void handle(struct handshake *h)
 	stream_set_timeout(h->stream, HANDSHAKE_NS);
 	int err = read_hello(h->stream, &hello);
 	h->server->n_handshakes--;
+	h->server->n_strangers -= h->stranger;
 	if (err == ERR_DISCONNECTED)
 		return;
 	if (!err)
@@ -234,10 +237,21 @@ static void connection(void *arg)
 
 	h.server->n_fibers++;
 	h.server->n_handshakes++;
+	h.server->n_strangers += h.stranger;
 	handle(&h);
 	stream_close(h.stream);
 	h.server->n_fibers--;
 	maybe_stopped(h.server);
+}
+
+/* Anyone may connect, but nobody can keep others out by connecting. */
+static bool has_room(struct handshake *h)
+{
+	const struct ring_server_config *cfg = &h->server->config;
+	struct ring_peer peer = {0};
+
+	h->stranger = stream_peer_cred(h->stream, &peer.uid, &peer.gid, &peer.pid) || cfg->ops->admit(cfg->arg, &peer);
+	return h->server->n_handshakes < HANDSHAKES_MAX && !(h->stranger && h->server->n_strangers >= STRANGERS_MAX);
 }
 
 static void acceptor(void *arg)
@@ -247,7 +261,7 @@ static void acceptor(void *arg)
 
 	s->n_fibers++;
 	while (s->listener && listener_accept(s->listener, &h.stream) == 0)
-		if (s->n_handshakes >= HANDSHAKES_MAX || fiber_spawn(connection, &h))
+		if (!has_room(&h) || fiber_spawn(connection, &h))
 			stream_close(h.stream);
 	s->n_fibers--;
 	maybe_stopped(s);

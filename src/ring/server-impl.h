@@ -18,6 +18,7 @@ struct ring_server {
 	struct list attachments;
 	uint32_t n_attachments;
 	uint32_t n_handshakes;
+	uint32_t n_strangers;       /* handshakes of users who may not attach */
 	uint32_t n_fibers;          /* acceptor and connections */
 	uint32_t *per_loop;         /* attachments of each loop */
 	struct fiber *stopping;     /* in ring_server_stop() */

@@ -30,7 +30,7 @@ struct ring_peer {
 };
 
 struct ring_server_ops {
-	/* May this peer attach? 0, ERR_ACCES. Sets peer->isolated. In a fiber of the server's first loop. */
+	/* May this peer attach? 0, ERR_ACCES. Sets peer->isolated. Asked first with role 0, of the user alone. In a fiber of the server's first loop. */
 	int (*admit)(void *arg, struct ring_peer *peer);
 	/* The session that serves a; its number in *id. In the same fiber; may park. */
 	int (*open)(void *arg, struct ring_attachment *a, const struct ring_peer *peer, void **session, uint64_t *id);
