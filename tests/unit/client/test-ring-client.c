@@ -24,6 +24,7 @@ struct rig_server {
 	char path[64];
 	int pages_fd;
 	bool isolated;
+	struct ring_attachment *attachment; /* the newest */
 	_Atomic bool mute; /* takes requests and never answers, until it ends */
 	_Atomic bool gate; /* lets OP_sync through */
 	int refuse;
@@ -48,6 +49,7 @@ static int rig_open(void *arg, struct ring_attachment *a, const struct ring_peer
 {
 	*session = arg;
 	*id = 42;
+	((struct rig_server *)arg)->attachment = a;
 	return 0;
 }
 
@@ -69,6 +71,12 @@ static int answer(struct rig_server *s, struct vfs_step *step)
 		op->n_segs = 1;
 		op->segs[0] = (struct op_seg){4096, op->in.read.size, OP_SEG_PAGES};
 		step->pins->n_chunks = 1;
+		return 0;
+	case OP_watch:
+		for (uint32_t i = 0; i < op->in.watch.filter; i++) {
+			struct op_event event = {.type = OP_EVENT_CHANGED, .value = i, .name_size = 4, .name = "name"};
+			ring_attachment_event(s->attachment, &event);
+		}
 		return 0;
 	default:
 		return ERR_NOTSUPP;
@@ -181,8 +189,28 @@ static void on_reattached(void *arg)
 	client_op_put(client, op);
 }
 
+static uint64_t n_events, next_event;
+static bool overflown;
+
+static void on_event(void *arg, const struct op_event *event)
+{
+	if (event->type == OP_EVENT_OVERFLOW) {
+		overflown = true;
+		return;
+	}
+	if (event->type == OP_EVENT_DRAIN)
+		return;
+	cr_assert_eq(event->type, OP_EVENT_CHANGED);
+	cr_assert_geq(event->value, next_event, "in order");
+	cr_assert(event->value == next_event || overflown, "none is lost unsaid");
+	cr_assert_arr_eq(event->name, "name", 4);
+	next_event = event->value + 1;
+	n_events++;
+}
+
 static const struct client_config client_cfg = {
 	.name = "test/0", .role = RING_ROLE_NFS, .n_slots = 16, .arena_size = 1 << 20, .reattached = on_reattached,
+	.event = on_event,
 };
 
 static void (*body)(void);
@@ -535,6 +563,80 @@ Test(ring_client, a_client_that_dies_is_forgotten_once_its_calls_have_ended)
 	cr_assert_eq(server.n_released, 1, "the page that it had read");
 	stop_server(&server);
 	cr_assert_eq(server.n_served, 6);
+}
+
+/* ---- events -------------------------------------------------------------------------- */
+
+static void cause_events(uint32_t n)
+{
+	struct op *op = client_op(client, OP_watch);
+	n_events = next_event = 0;
+	op->in.watch.filter = n;
+	cr_assert_eq(client_call(client, op), 0);
+	client_op_put(client, op);
+}
+
+static void events(void)
+{
+	attach();
+	cause_events(100);
+	while (n_events < 100)
+		fiber_yield();
+	cr_assert_not(overflown);
+	cause_events(100000);
+	fiber_sleep_ns(20 * NS_PER_MS);
+	bool lost = n_events < 100000;
+	cause_events(1);
+	while (n_events < 1)
+		fiber_yield();
+	cr_assert_eq(overflown, lost, "what was lost is said before the next");
+	client_detach(client);
+}
+
+Test(ring_client, events_come_in_order_or_are_said_to_be_lost)
+{
+	start_server(&server);
+	in_client(events);
+	stop_server(&server);
+}
+
+/* ---- one of many ----------------------------------------------------------------------- */
+
+static struct client *greedy;
+static bool enough;
+
+static void call_greedily(void *arg)
+{
+	while (!enough) {
+		struct op *op = client_op(greedy, OP_heartbeat);
+		cr_assert_eq(client_call(greedy, op), 0);
+		client_op_put(greedy, op);
+	}
+	fiber_join_done(&running);
+}
+
+static void share(void)
+{
+	struct client_config cfg = client_cfg;
+	cfg.n_slots = RING_SLOTS_MAX;
+	cr_assert_eq(client_attach(&greedy, server.path, &cfg), 0);
+	attach();
+	fiber_join_add(&running, RING_SLOTS_MAX);
+	for (unsigned i = 0; i < RING_SLOTS_MAX; i++)
+		cr_assert_eq(fiber_start(loop_current(), call_greedily, NULL), 0);
+	for (uint64_t i = 0; i < 200; i++)
+		cr_assert_eq(echo(i), i + 1);
+	enough = true;
+	fiber_join_wait(&running);
+	client_detach(greedy);
+	client_detach(client);
+}
+
+Test(ring_client, an_attachment_that_is_always_full_starves_no_other, .timeout = 30)
+{
+	start_server(&server);
+	in_client(share);
+	stop_server(&server);
 }
 
 /* ---- isolated ------------------------------------------------------------------------ */
