@@ -276,6 +276,7 @@ static int serve(struct mnt *m)
 		return 1;
 	}
 	catch_signals(m);
+	loop_random(&m->replay_client, sizeof(m->replay_client));
 	m->exit_code = 1;
 	if (!fiber_start(m->loop, run, m))
 		loop_run(m->loop);

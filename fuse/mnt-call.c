@@ -38,15 +38,31 @@ struct op *mnt_op(fuse_req_t req, enum op_code code, fuse_ino_t ino)
 	return op;
 }
 
+/*
+ * A change whose answer is lost when chimerad is killed is asked for again by the library: the key lets it happen
+ * once. Each try of ours is another, for the answer to one that was refused is kept, too.
+ */
+static void set_replay_key(struct mnt *m, struct op *op)
+{
+	uint16_t flags = op_info(op->code)->flags & (OP_I_MUTATES | OP_I_IDEMPOTENT);
+	bool only_opens = op->code == OP_open && op->in.open.disposition == OPEN_EXISTING;
+	if (m->opt.store || flags != OP_I_MUTATES || only_opens)
+		return;
+	op->replay_client = m->replay_client;
+	op->replay_key = ++m->replay_key;
+}
+
 static int run_patiently(struct mnt *m, struct op *op)
 {
 	uint64_t wait = DELAY_FIRST_NS;
 	uint16_t n_segs = op->n_segs;
+	set_replay_key(m, op);
 	int err = client_call(m->client, op);
 	for (int i = 0; err == ERR_DELAY && i < DELAYS_MAX; i++) {
 		fiber_sleep_ns(wait);
 		wait = MIN(wait * 2, DELAY_MAX_NS);
 		op->n_segs = n_segs;
+		set_replay_key(m, op);
 		err = client_call(m->client, op);
 	}
 	return err;

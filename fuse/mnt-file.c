@@ -202,6 +202,8 @@ static void do_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_
 		free(file);
 		return;
 	}
+	/* Whatever its mode: it may have to be opened again when chimerad was killed meanwhile. */
+	op->flags |= OP_F_OWNER_OVERRIDE;
 	op->in.open.disposition = fi->flags & O_EXCL ? OPEN_GUARDED : OPEN_UNCHECKED;
 	op->in.open.attr.mask = ATTR_MODE;
 	op->in.open.attr.mode = mode & 07777;

@@ -86,6 +86,8 @@ struct mnt {
 	struct hmap nodes;
 	struct mnt_node *root;
 	uint64_t generation;         /* of the attachment; moves on when chimerad was restarted */
+	uint64_t replay_client;      /* random: this mount among all */
+	uint64_t replay_key;         /* of the last change asked for */
 	struct mnt_request *current; /* set while libfuse decodes it */
 	struct fiber_join requests;  /* in flight */
 	struct fiber *inval_fiber;   /* parked while the queue is empty */
