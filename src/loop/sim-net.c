@@ -59,6 +59,7 @@ static struct {
 	uint16_t partitions[MAX_PARTITIONS];
 	size_t n_partitions;
 	uint16_t next_port;
+	uint16_t source_port; /* of the next connection; 0: any */
 	uint64_t next_id;
 } net = {.sockets = {&net.sockets, &net.sockets}};
 
@@ -362,7 +363,8 @@ static int sim_connect(struct io *io, const struct net_addr *addr)
 	if (!s)
 		return ERR_NOMEM;
 	s->remote = s->local = *addr;
-	set_port(&s->local, ephemeral());
+	set_port(&s->local, net.source_port ? net.source_port : ephemeral());
+	net.source_port = 0;
 	s->service = net_addr_port(addr);
 	s->connect.fn = connect_arrives;
 	loop_timer_start(sim_loop(), &s->connect, arrival());
@@ -555,6 +557,7 @@ void sim_net_fini(void)
 	}
 	net.n_partitions = 0;
 	net.next_port = 0;
+	net.source_port = 0;
 	net.next_id = 0;
 	memset(&net.faults, 0, sizeof(net.faults));
 }
@@ -589,6 +592,11 @@ void sim_net_heal(uint16_t port)
 	for (size_t i = 0; i < net.n_partitions; i++)
 		if (net.partitions[i] == port)
 			net.partitions[i--] = net.partitions[--net.n_partitions];
+}
+
+void sim_net_source_port(uint16_t port)
+{
+	net.source_port = port;
 }
 
 void sim_net_reset(uint16_t port)

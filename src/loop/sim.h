@@ -36,6 +36,8 @@ void sim_net_partition(uint16_t port);
 void sim_net_heal(uint16_t port);
 /* sim_net_reset() - breaks every connection to the service at port. */
 void sim_net_reset(uint16_t port);
+/* sim_net_source_port() - the next stream_connect() leaves from that port, as NFS clients keep theirs. */
+void sim_net_source_port(uint16_t port);
 
 /* ---- disk --------------------------------------------------------------------------------- */
 

@@ -50,9 +50,11 @@ struct replay {
 
 /* ---- the file */
 
+/* A simulated disk has no descriptor to map: there the answers live as long as the process. */
 static int map_file(struct replay *r)
 {
-	void *p = mmap(NULL, FILE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, file_fd(r->file), 0);
+	int fd = file_fd(r->file);
+	void *p = mmap(NULL, FILE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | (fd < 0 ? MAP_ANONYMOUS : 0), fd, 0);
 	if (p == MAP_FAILED)
 		return ERR_NOMEM;
 	r->header = p;
