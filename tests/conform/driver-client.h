@@ -32,7 +32,7 @@ int client_verb_lookup_path(struct test *t, const struct obj *dir, struct str pa
 
 /* The members of struct driver that are the same for both. */
 #define CLIENT_VERBS                                                                              \
-	.together = client_together, .tick = client_tick, .release = client_release,              \
+	.tick = client_tick, .release = client_release,                                           \
 	.lookup = client_verb_lookup, .lookup_path = client_verb_lookup_path,                     \
 	.parent = client_verb_parent, .readlink = client_verb_readlink,                           \
 	.readdir = client_verb_readdir, .open = client_verb_open,                                 \

@@ -214,5 +214,6 @@ const struct driver driver_ring = {
 	.run = ring_run,
 	.root = ring_root,
 	.client = ring_client,
+	.together = client_together,
 	CLIENT_VERBS,
 };

@@ -34,7 +34,8 @@ static struct client *sim_client(struct test *t)
 	return the_client;
 }
 
-static const struct driver driver_sim = {.name = "sim", .features = CLIENT_FEATURES, .client = sim_client, CLIENT_VERBS};
+static const struct driver driver_sim = {.name = "sim", .features = CLIENT_FEATURES, .client = sim_client,
+                                         .together = client_together, CLIENT_VERBS};
 
 /* Each call of the store may wait, differently for each seed: that is what lets fibers overtake each other. */
 static int mount_slow_memfs(struct vfs *vfs, uint64_t seed, char **why)
