@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -343,8 +344,20 @@ static void enter_sandbox(void)
 		log_notice("this kernel offers no complete sandbox");
 }
 
+/* A connection is a descriptor: as many as the system lets this process have. */
+static void raise_limits(void)
+{
+	struct rlimit limit;
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+		log_notice("the limit of open files stays as it is");
+}
+
 static int run(struct config_source *source)
 {
+	raise_limits();
 	enter_sandbox();
 	int err = create_workers();
 	if (err)
