@@ -218,6 +218,21 @@ static uint64_t cpu_of(pid_t pid)
 	return (uint64_t)ts.tv_sec * NS_PER_SEC + (uint64_t)ts.tv_nsec;
 }
 
+/* How often a process went to sleep. */
+static uint64_t sleeps_of(pid_t pid)
+{
+	char path[64], line[128];
+	unsigned long long n = 0;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	FILE *f = fopen(path, "r");
+	while (f && fgets(line, sizeof(line), f) && sscanf(line, "voluntary_ctxt_switches: %llu", &n) != 1)
+		;
+	if (f)
+		fclose(f);
+	return n;
+}
+
 static void run_row(struct load *l, unsigned depth)
 {
 	l->until_ns = bench_now_ns() + row_ns;
@@ -239,15 +254,18 @@ static void measure(const char *transport, struct client *c, pid_t peer)
 	       (double)latency_quantile(&latency, 0.5), (double)latency_quantile(&latency, 0.99));
 	l.latency = NULL;
 	uint64_t cpu = cpu_of(getpid()), peer_cpu = peer ? cpu_of(peer) : 0, wakeups = board->n_wakeups;
+	uint64_t sleeps = peer ? sleeps_of(getpid()) + sleeps_of(peer) : 0;
 	run_row(&l, DEPTH_MAX);
 	cpu = cpu_of(getpid()) - cpu;
 	peer_cpu = peer ? cpu_of(peer) - peer_cpu : 0;
+	sleeps = peer ? sleeps_of(getpid()) + sleeps_of(peer) - sleeps : 0;
 	double n = (double)l.n_calls;
 	printf("%-6s depth %2d: %.2f M calls/s   processor ns per call: %.0f", transport, DEPTH_MAX,
 	       n / (double)row_ns * 1e3, (double)(cpu + peer_cpu) / n);
 	if (peer)
-		printf(" (client %.0f, server %.0f)   doorbells per 1000 calls: %.2f", (double)cpu / n,
-		       (double)peer_cpu / n, (double)(board->n_wakeups - wakeups) * 1e3 / n);
+		printf(" (client %.0f, server %.0f)   per 1000 calls: %.2f doorbells of the server, %.2f sleeps of both",
+		       (double)cpu / n, (double)peer_cpu / n, (double)(board->n_wakeups - wakeups) * 1e3 / n,
+		       (double)sleeps * 1e3 / n);
 	printf("\n");
 	fflush(stdout);
 }
