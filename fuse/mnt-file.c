@@ -27,7 +27,7 @@ static int reopen(fuse_req_t req, struct mnt_file *file, const struct op_handle 
 	uint64_t generation = m->generation;
 	op->cred = file->cred;
 	op->obj = *obj;
-	op->flags = OP_F_OWNER_OVERRIDE;
+	op->flags |= OP_F_OWNER_OVERRIDE;
 	op->in.open.disposition = OPEN_EXISTING;
 	op->in.open.access = file->access;
 	int err = mnt_run(req, op);

@@ -37,6 +37,15 @@ struct choice {
 	bool takes_value;
 };
 
+static void pass_on(struct mnt_options *opt, const char *piece)
+{
+	char *joined;
+	if (asprintf(&joined, "%s%s%s", opt->fuse_opts ? opt->fuse_opts : "", opt->fuse_opts ? "," : "", piece) < 0)
+		return;
+	free(opt->fuse_opts);
+	opt->fuse_opts = joined;
+}
+
 static void set_ro(struct mnt_options *opt, const char *value)
 {
 	opt->read_only = true;
@@ -55,6 +64,13 @@ static void set_writeback(struct mnt_options *opt, const char *value)
 static void set_direct_io(struct mnt_options *opt, const char *value)
 {
 	opt->direct_io = true;
+}
+
+/* The kernel is told too: it opens every file for synchronous writing. */
+static void set_sync(struct mnt_options *opt, const char *value)
+{
+	opt->sync = true;
+	pass_on(opt, "sync");
 }
 
 static void set_server_permissions(struct mnt_options *opt, const char *value)
@@ -102,6 +118,7 @@ static const struct choice choices[] = {
 	{"rw", set_rw, false},
 	{"writeback", set_writeback, false},
 	{"direct_io", set_direct_io, false},
+	{"sync", set_sync, false},
 	{"server_permissions", set_server_permissions, false},
 	{"default_permissions", ignore, false},
 	{"attr_timeout", set_attr_timeout, true},
@@ -119,15 +136,6 @@ static const struct choice choices[] = {
 	{"nouser", ignore, false},
 	{"users", ignore, false},
 };
-
-static void pass_on(struct mnt_options *opt, const char *piece)
-{
-	char *joined;
-	if (asprintf(&joined, "%s%s%s", opt->fuse_opts ? opt->fuse_opts : "", opt->fuse_opts ? "," : "", piece) < 0)
-		return;
-	free(opt->fuse_opts);
-	opt->fuse_opts = joined;
-}
 
 static int apply_piece(struct mnt_options *opt, char *piece)
 {

@@ -31,22 +31,6 @@ static int parse_spec(char *spec, struct vfs_option *options)
 	return ERR_INVAL;
 }
 
-/* A local mount promises what a local file system does: names become durable by fsync, not each by itself. */
-static void relax_sync(const struct backend_ops *ops, struct vfs_option *options)
-{
-	const struct backend_option *o = ops->options;
-	int n = 0;
-	while (o && o->key && strcmp(o->key, "sync"))
-		o++;
-	for (; options[n].key; n++)
-		if (strcmp(options[n].key, "sync") == 0)
-			return;
-	if (!o || !o->key || n == OPTIONS_MAX)
-		return;
-	options[n] = (struct vfs_option){"sync", "no"};
-	options[n + 1] = (struct vfs_option){NULL, NULL};
-}
-
 int mnt_store_open(struct mnt *m, char **why)
 {
 	static const struct vfs_config cfg;
@@ -59,9 +43,6 @@ int mnt_store_open(struct mnt *m, char **why)
 	}
 	*colon = 0;
 	backends_register();
-	const struct backend_ops *ops = backend_find(spec);
-	if (ops)
-		relax_sync(ops, options);
 	struct vfs_mount_spec mount = {
 		.id = 1, .name = "store", .backend = spec, .read_only = m->opt.read_only, .options = options,
 	};

@@ -32,6 +32,7 @@ struct mnt_options {
 	bool read_only;
 	bool writeback;
 	bool direct_io;
+	bool sync; /* every change is durable when it is answered, as over the network */
 	bool default_permissions;
 	double attr_timeout;  /* seconds */
 	double entry_timeout;

@@ -134,6 +134,8 @@ enum op_flags {
 	OP_F_CHAIN = 1,          /* another op of the same chain follows; it runs only if this one succeeds, else ERR_CANCELED */
 	OP_F_PREV = 2,           /* the object is what the op before it in the chain produced or used, not op.obj; an open_id of 0 is the one it opened */
 	OP_F_OWNER_OVERRIDE = 4, /* the owner may read and write whatever the mode says, who may execute may read (NFS opens at the client) */
+	OP_F_LAZY = 8,           /* the answer need not wait until changed names and attributes are durable: the caller asks for that by
+	                            commit or sync, as users of a local file system do */
 };
 
 struct op {

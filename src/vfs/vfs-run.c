@@ -113,7 +113,8 @@ static int settle(struct vfs_call *c)
 static int handle(struct vfs_call *c, const struct op_info *info, handler_fn *handler)
 {
 	int err = handler(c);
-	return err || !(info->flags & OP_I_MUTATES) ? err : settle(c);
+	bool must_last = (info->flags & OP_I_MUTATES) && !(c->op->flags & OP_F_LAZY);
+	return err || !must_last ? err : settle(c);
 }
 
 static int run_once(struct vfs_call *c, const struct op_info *info, handler_fn *handler)
