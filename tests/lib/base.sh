@@ -6,7 +6,10 @@ TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 . "$TOP/tests/lib/tap.sh"
 BUILD=${BUILD:-$TOP/build}
 WORK=$(mktemp -d "${TMPDIR:-/tmp}/chimera-test.XXXXXX")
-export TOP BUILD WORK
+# What drives the servers comes from the plain build: a guest can't run programs with sanitizers.
+TOOLS=$TOP/build/tests/system
+[ -x "$TOOLS/tree" ] || TOOLS=$BUILD/tests/system
+export TOP BUILD WORK TOOLS
 PATH=$BUILD:$PATH:/usr/sbin:/sbin
 
 started_pids=()

@@ -42,7 +42,7 @@ uml_run() {
 	shift $((OPTIND - 1))
 	dir=$(mktemp -d "$WORK/uml.XXXXXX")
 	{
-		for name in TOP BUILD WORK HOST_IP "${UML_ENV[@]}"; do printf 'export %s=%q\n' "$name" "${!name:-}"; done
+		for name in TOP BUILD TOOLS WORK HOST_IP "${UML_ENV[@]}"; do printf 'export %s=%q\n' "$name" "${!name:-}"; done
 		printf "export PATH=%q:\$PATH\n" "$BUILD"
 		printf '%q ' "$@"
 	} >"$dir/command"
