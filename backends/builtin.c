@@ -1,6 +1,7 @@
 /* The table of built-in backends: a new one adds its row. */
 #include "backends/builtin.h"
 
+#include "backends/cairn/backend.h"
 #include "backends/fault/backend.h"
 #include "backends/linux/backend.h"
 #include "backends/memfs/backend.h"
@@ -9,6 +10,7 @@
 static const struct backend_ops *const builtin[] = {
 	&memfs_backend,
 	&linux_backend,
+	&cairn_backend,
 	&null_backend,
 	&fault_backend,
 };

@@ -1,0 +1,140 @@
+/*
+ * Attributes. A change is made on a copy of the inode, stored, and only then shown. The access time of reads is
+ * kept beside the inode, for it changes under the shared lock, and is stored with the next change or by the way.
+ */
+#include <string.h>
+
+#include "backends/cairn/cairn.h"
+
+#define NSEC_BITS 30
+#define INLINE_UNIT 512u /* in which inline data is counted as space */
+
+static uint64_t pack_time(struct op_time t)
+{
+	return (uint64_t)t.sec << NSEC_BITS | t.nsec;
+}
+
+static struct op_time unpack_time(uint64_t v)
+{
+	return (struct op_time){(int64_t)(v >> NSEC_BITS), (uint32_t)(v & ((1u << NSEC_BITS) - 1)), 0};
+}
+
+void cairn_touch(struct cairn_inode *inode, bool data)
+{
+	inode->attr.ctime = vfs_now();
+	if (data)
+		inode->attr.mtime = inode->attr.ctime;
+	inode->attr.change++;
+}
+
+/* As relatime of Linux: the first read after a change is stamped, the others cost nothing. */
+void cairn_stamp_read(struct cairn_node *n)
+{
+	const struct op_attr *a = &n->inode.attr;
+	uint64_t stamp = atomic_load_explicit(&n->read_time, memory_order_relaxed);
+	struct op_time last = stamp ? unpack_time(stamp) : a->atime;
+	if (n->cached.node.mount->read_only || a->nlink == 0)
+		return;
+	if (op_time_cmp(last, a->mtime) > 0 && op_time_cmp(last, a->ctime) > 0)
+		return;
+	atomic_store_explicit(&n->read_time, pack_time(vfs_now()), memory_order_relaxed);
+	cairn_queue(n);
+}
+
+struct cairn_inode cairn_inode_stored(const struct cairn_node *n)
+{
+	struct cairn_inode inode = n->inode;
+	uint64_t stamp = atomic_load_explicit(&n->read_time, memory_order_relaxed);
+	if (stamp)
+		inode.attr.atime = unpack_time(stamp);
+	return inode;
+}
+
+void cairn_inode_init(struct cairn *fs, uint64_t ino, const struct vfs_create *what, struct cairn_inode *inode)
+{
+	struct op_time now = vfs_now();
+	const struct op_attr *a = what->attr;
+	*inode = (struct cairn_inode){.epoch = fs->epoch, .next_cookie = 3, .parent = ino};
+	inode->verifier = a->mask & ATTR_VERIFIER ? what->verifier : 0;
+	inode->attr = (struct op_attr){
+		.type = what->type,
+		.fileid = ino,
+		.change = 1,
+		.mode = a->mode,
+		.uid = a->uid,
+		.gid = a->gid,
+		.nlink = what->type == OP_TYPE_DIR ? 2 : 1,
+		.size = what->target_size,
+		.atime = a->mask & ATTR_ATIME ? a->atime : now,
+		.mtime = a->mask & ATTR_MTIME ? a->mtime : now,
+		.btime = a->mask & ATTR_BTIME ? a->btime : now,
+		.ctime = now,
+		.dos = a->mask & ATTR_DOS ? a->dos : 0,
+		.rdev_major = a->mask & ATTR_RDEV ? a->rdev_major : 0,
+		.rdev_minor = a->mask & ATTR_RDEV ? a->rdev_minor : 0,
+	};
+}
+
+int cairn_getattr(struct vfs_node *node, struct op_attr *attr)
+{
+	const struct cairn_node *n = cairn_node(node);
+	*attr = cairn_inode_stored(n).attr;
+	attr->mask = ATTR_ALL & ~(uint64_t)ATTR_FSID;
+	attr->space = (n->inode.n_blocks + n->n_dirty) * CAIRN_BLOCK_SIZE;
+	attr->space += ALIGN_UP((uint64_t)n->inode.inline_size, (uint64_t)INLINE_UNIT);
+	return 0;
+}
+
+static void set_fields(struct cairn_node *n, const struct op_attr *set)
+{
+	struct op_attr *a = &n->inode.attr;
+	if (set->mask & ATTR_MODE)
+		a->mode = set->mode & 07777;
+	if (set->mask & ATTR_UID)
+		a->uid = set->uid;
+	if (set->mask & ATTR_GID)
+		a->gid = set->gid;
+	if (set->mask & ATTR_ATIME) {
+		a->atime = set->atime;
+		n->read_time = 0;
+	}
+	if (set->mask & ATTR_MTIME)
+		a->mtime = set->mtime;
+	if (set->mask & ATTR_BTIME)
+		a->btime = set->btime;
+	if (set->mask & ATTR_DOS)
+		a->dos = set->dos;
+	/* Setting times is how a client ends an exclusive create: the verifier has served. */
+	if (set->mask & (ATTR_ATIME | ATTR_MTIME))
+		n->inode.verifier = 0;
+}
+
+int cairn_setattr(struct vfs_node *node, const struct op_attr *set)
+{
+	struct cairn_node *n = cairn_node(node);
+	struct cairn_inode before = cairn_inode_stored(n);
+	bool sized = set->mask & ATTR_SIZE;
+	cairn_touch(&n->inode, sized);
+	set_fields(n, set);
+	int err = sized ? cairn_resize(n, set->size) : cairn_flush(n, NULL);
+	if (err)
+		n->inode = before;
+	return err;
+}
+
+int cairn_readlink(struct vfs_node *node, char *target, uint32_t *size)
+{
+	struct cairn_node *n = cairn_node(node);
+	struct meta_key key = meta_key_number(node->fileid);
+	*size = OP_PATH_MAX;
+	int err = meta_get(cairn_of(n)->meta, META_INLINE, &key, target, size);
+	if (!err)
+		cairn_stamp_read(n);
+	return err == ERR_NOENT ? ERR_IO : err;
+}
+
+int cairn_verifier(struct vfs_node *node, uint64_t *verifier)
+{
+	*verifier = cairn_node(node)->inode.verifier;
+	return 0;
+}

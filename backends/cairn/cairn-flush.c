@@ -1,0 +1,326 @@
+/*
+ * From memory to the store. A flush allocates, writes, syncs, and commits, in this order; whatever fails before
+ * the commit leaves the store and the node as they were. One background fiber per store flushes what has been
+ * dirty for some seconds, or earlier when too much is, and reclaims inodes without names.
+ */
+#include <string.h>
+
+#include "backends/cairn/cairn.h"
+#include "base/log.h"
+
+LOG_MODULE("cairn");
+
+#define AGE_NS (5 * NS_PER_SEC)
+#define PERIOD_NS NS_PER_SEC
+#define PAUSE_NS (100 * NS_PER_MS) /* after a failure */
+
+struct flush {
+	struct cairn_node *n;
+	struct cairn *fs;
+	const struct cairn_change *change; /* NULL: none */
+	struct meta_txn txn;
+	struct cairn_inode inode;          /* as it will be */
+	struct cairn_ranges made;          /* blocks of the store that are new */
+	struct cairn_ranges gone;          /* blocks of the file that are replaced or unmapped */
+	struct cairn_ranges freed;         /* blocks of the store that were those */
+	uint64_t n_made;
+};
+
+/* ---- data */
+
+/* One extent of dirty blocks from e->first on: written to where e->place says. */
+static int write_extent(struct flush *f, struct cairn_extent *e)
+{
+	struct iovec iov[CAIRN_EXTENT_MAX / CAIRN_CHUNK_BLOCKS + 1];
+	int n_iov = 0;
+	for (uint64_t i = 0; i < e->n; i++) {
+		uint8_t *bytes = cairn_dirty_block(f->n, e->first + i);
+		e->sums[i] = cairn_block_sum(bytes);
+		if (i && (e->first + i) % CAIRN_CHUNK_BLOCKS)
+			iov[n_iov - 1].iov_len += CAIRN_BLOCK_SIZE;
+		else
+			iov[n_iov++] = (struct iovec){bytes, CAIRN_BLOCK_SIZE};
+	}
+	return cairn_blocks_write(f->fs, e->place, iov, n_iov);
+}
+
+/* Takes blocks for at most e->n blocks of the file and writes as many. */
+static int place_extent(struct flush *f, struct cairn_extent *e)
+{
+	struct cairn_range got;
+	int err = cairn_alloc(f->fs, e->n, &got);
+	if (err)
+		return err;
+	err = cairn_ranges_add(&f->made, got);
+	if (err) {
+		cairn_release(f->fs, &got);
+		return err;
+	}
+	e->place = got.first;
+	e->n = got.n;
+	f->n_made += got.n;
+	err = write_extent(f, e);
+	if (err)
+		return err;
+	cairn_put_extent(&f->txn, cairn_ino(f->n), e);
+	cairn_own(&f->txn, &got);
+	return 0;
+}
+
+static uint64_t run_of(struct cairn_node *n, uint64_t first)
+{
+	uint64_t len = 1;
+	while (len < CAIRN_EXTENT_MAX && cairn_dirty_block(n, first + len))
+		len++;
+	return len;
+}
+
+static int write_blocks(struct flush *f)
+{
+	int err = 0;
+	for (uint64_t at = 0; !err && cairn_next_dirty(f->n, &at);) {
+		struct cairn_extent e = {.first = at, .n = run_of(f->n, at), .kind = CAIRN_WRITTEN};
+		err = place_extent(f, &e);
+		at += e.n;
+	}
+	return err;
+}
+
+/* A small file without holes needs no block. */
+static bool fits_record(const struct flush *f)
+{
+	uint64_t block = 0;
+	return f->n->n_dirty == 1 && f->inode.n_blocks == 0 && f->inode.attr.size <= CAIRN_INLINE_MAX &&
+	       cairn_next_dirty(f->n, &block) && block == 0 && !(f->change && f->change->n_unwritten);
+}
+
+static void write_record(struct flush *f)
+{
+	struct meta_key key = meta_key_number(cairn_ino(f->n));
+	f->inode.flags |= CAIRN_INLINE;
+	f->inode.inline_size = (uint32_t)f->inode.attr.size;
+	meta_put(&f->txn, META_INLINE, &key, cairn_dirty_block(f->n, 0), f->inode.inline_size);
+}
+
+static void drop_record(struct flush *f)
+{
+	struct meta_key key = meta_key_number(cairn_ino(f->n));
+	if (!(f->inode.flags & CAIRN_INLINE) || f->gone.n == 0 || f->gone.list[0].first != 0)
+		return;
+	f->inode.flags &= ~(uint32_t)CAIRN_INLINE;
+	f->inode.inline_size = 0;
+	meta_delete(&f->txn, META_INLINE, &key);
+}
+
+/* ---- the caller's change */
+
+static void put_unwritten(struct flush *f)
+{
+	for (uint32_t i = 0; f->change && i < f->change->n_unwritten; i++) {
+		const struct cairn_extent *e = &f->change->unwritten[i];
+		struct cairn_range place = {e->place, e->n};
+		cairn_put_extent(&f->txn, cairn_ino(f->n), e);
+		cairn_own(&f->txn, &place);
+		f->n_made += e->n;
+	}
+}
+
+/* Blocks of the file that lose what they had: those that are written, and the caller's. */
+static int collect_gone(struct flush *f, bool writes)
+{
+	int err = f->change && f->change->unmap.n ? cairn_ranges_add(&f->gone, f->change->unmap) : 0;
+	for (uint64_t at = 0, n; writes && !err && cairn_next_dirty(f->n, &at); at += n) {
+		n = run_of(f->n, at);
+		err = cairn_ranges_add(&f->gone, (struct cairn_range){at, n});
+	}
+	cairn_ranges_sort(&f->gone);
+	return err;
+}
+
+/* ---- the transaction */
+
+/* Old extents go before new ones come: they may have the same keys. */
+static int build_data(struct flush *f)
+{
+	bool in_record = fits_record(f);
+	int err = collect_gone(f, !in_record);
+	if (err)
+		return err;
+	drop_record(f);
+	err = cairn_unmap(f->n, &f->txn, &f->gone, &f->freed);
+	if (!err)
+		err = cairn_disown(f->fs, &f->txn, &f->freed);
+	if (err)
+		return err;
+	put_unwritten(f);
+	if (!in_record)
+		return write_blocks(f);
+	write_record(f);
+	return 0;
+}
+
+static int build(struct flush *f)
+{
+	int err = build_data(f);
+	if (err)
+		return err;
+	uint64_t freed = cairn_ranges_total(&f->freed);
+	f->inode.n_blocks += f->n_made - freed;
+	f->txn.frees = f->n_made <= freed;
+	meta_add(&f->txn, META_N_BLOCKS, (int64_t)(f->n_made - freed));
+	if (f->n_made && f->fs->current != f->fs->current_stored) {
+		f->fs->current_stored = f->fs->current;
+		meta_set(&f->txn, META_SEGMENT, f->fs->current);
+	}
+	cairn_put_inode(&f->txn, cairn_ino(f->n), &f->inode);
+	return 0;
+}
+
+/* What was dirty is stored now; charges become those of blocks, or are given back. */
+static void show(struct flush *f)
+{
+	struct cairn_node *n = f->n;
+	uint64_t unwritten = 0;
+	for (uint32_t i = 0; f->change && i < f->change->n_unwritten; i++)
+		unwritten += f->change->unwritten[i].n;
+	fiber_rwlock_wrlock(&n->data_lock);
+	uint64_t dropped = cairn_drop_dirty(n, 0, CAIRN_BLOCKS_MAX);
+	__atomic_store_n(&n->inode.n_blocks, f->inode.n_blocks, __ATOMIC_RELAXED);
+	__atomic_store_n(&n->inode.flags, f->inode.flags, __ATOMIC_RELAXED);
+	__atomic_store_n(&n->inode.inline_size, f->inode.inline_size, __ATOMIC_RELAXED);
+	fiber_rwlock_wrunlock(&n->data_lock);
+	cairn_ranges_release(f->fs, &f->freed);
+	cairn_refund(f->fs, cairn_ranges_total(&f->freed) + dropped - (f->n_made - unwritten));
+}
+
+static int flush_locked(struct flush *f)
+{
+	int err = build(f);
+	if (!err)
+		err = cairn_blocks_sync(f->fs, &f->made);
+	if (err)
+		meta_abandon(&f->txn);
+	else
+		err = meta_commit(f->fs->meta, &f->txn);
+	if (err)
+		cairn_ranges_release(f->fs, &f->made);
+	else
+		show(f);
+	return err;
+}
+
+int cairn_flush(struct cairn_node *n, const struct cairn_change *change)
+{
+	struct flush f = {.n = n, .fs = cairn_of(n), .change = change};
+	fiber_mutex_lock(&n->flush_lock);
+	n->changed = false;
+	f.inode = cairn_inode_stored(n);
+	meta_begin(&f.txn);
+	int err = flush_locked(&f);
+	if (err)
+		n->changed = true;
+	fiber_mutex_unlock(&n->flush_lock);
+	cairn_ranges_fini(&f.made);
+	cairn_ranges_fini(&f.gone);
+	cairn_ranges_fini(&f.freed);
+	return err;
+}
+
+/* ---- the background */
+
+static bool too_much(const struct cairn *fs)
+{
+	return fs->n_dirty > fs->dirty_max / 2;
+}
+
+/* The longest dirty node, if it has been since before that time. */
+static struct cairn_node *take_dirty(struct cairn *fs, uint64_t before_ns)
+{
+	struct cairn_node *n = NULL;
+	spin_lock(&fs->dirty_lock);
+	if (!list_empty(&fs->dirty))
+		n = list_entry(fs->dirty.next, struct cairn_node, dirty_link);
+	if (n && n->dirty_since_ns > before_ns)
+		n = NULL;
+	if (n) {
+		list_del(&n->dirty_link);
+		n->queued = false;
+	}
+	spin_unlock(&fs->dirty_lock);
+	return n;
+}
+
+static int flush_one(struct cairn_node *n)
+{
+	struct vfs_node *node = &n->cached.node;
+	fiber_rwlock_rdlock(&node->lock);
+	int err = n->n_dirty || n->changed ? cairn_flush(n, NULL) : 0;
+	fiber_rwlock_rdunlock(&node->lock);
+	if (err) {
+		log_error("inode %llu: %s; its data stays in memory", (unsigned long long)cairn_ino(n), err_text(err));
+		cairn_queue(n);
+	}
+	vfs_node_put(node);
+	return err;
+}
+
+int cairn_flush_all(struct cairn *fs)
+{
+	uint64_t now = loop_now_ns(loop_current());
+	struct cairn_node *n;
+	int err = 0;
+	while (!err && (n = take_dirty(fs, now)))
+		err = flush_one(n);
+	return err;
+}
+
+static bool flush_some(struct cairn *fs)
+{
+	uint64_t now = loop_now_ns(loop_current());
+	struct cairn_node *n = take_dirty(fs, too_much(fs) ? now : now - MIN(now, AGE_NS));
+	if (n && flush_one(n))
+		fiber_sleep_ns(PAUSE_NS);
+	return n != NULL;
+}
+
+static void work(void *arg)
+{
+	struct cairn *fs = arg;
+	fiber_mutex_lock(&fs->work_lock);
+	while (!fs->stopping) {
+		fiber_mutex_unlock(&fs->work_lock);
+		bool did = flush_some(fs) | cairn_reclaim_some(fs);
+		fiber_mutex_lock(&fs->work_lock);
+		if (!did && !fs->stopping)
+			fiber_cond_timedwait(&fs->work, &fs->work_lock, loop_now_ns(loop_current()) + PERIOD_NS);
+	}
+	fiber_mutex_unlock(&fs->work_lock);
+	fiber_join_done(&fs->worker);
+}
+
+int cairn_work_start(struct cairn *fs)
+{
+	fiber_join_add(&fs->worker, 1);
+	int err = fiber_start(loop_current(), work, fs);
+	if (err)
+		fiber_join_done(&fs->worker);
+	return err;
+}
+
+void cairn_work_stop(struct cairn *fs)
+{
+	fiber_mutex_lock(&fs->work_lock);
+	fs->stopping = true;
+	fiber_cond_broadcast(&fs->work);
+	fiber_mutex_unlock(&fs->work_lock);
+	fiber_join_wait(&fs->worker);
+}
+
+int cairn_throttle(struct cairn_node *n)
+{
+	struct cairn *fs = cairn_of(n);
+	if (likely(!too_much(fs)))
+		return 0;
+	fiber_cond_signal(&fs->work);
+	return fs->n_dirty > fs->dirty_max ? cairn_flush(n, NULL) : 0;
+}

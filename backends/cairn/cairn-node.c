@@ -1,0 +1,143 @@
+/*
+ * Nodes: an inode's record in memory. They are found by inode number, which is never used twice. Reading a
+ * record and putting the node into the cache is one step under a lock, so that a node which was
+ * changed and dropped meanwhile cannot come back as it was.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "backends/cairn/cairn.h"
+
+#define INODES_AHEAD 4096u      /* numbers set aside by one commit */
+#define CHANGE_OF_EPOCH (1ULL << 20)
+
+/*
+ * The change counter of unstable writes that a crash took away must not be given to other content: each start
+ * after a crash moves the counters of all that was written before it on.
+ */
+static void move_change_on(struct cairn *fs, struct cairn_inode *inode)
+{
+	uint32_t epochs = fs->epoch - inode->epoch;
+	inode->attr.change += epochs * CHANGE_OF_EPOCH;
+	inode->epoch = fs->epoch;
+}
+
+static struct cairn_node *node_new(struct cairn *fs, uint64_t ino, const struct cairn_inode *inode)
+{
+	struct cairn_node *n = calloc(1, sizeof(*n));
+	if (!n)
+		return NULL;
+	vfs_node_init(&n->cached.node, fs->mount, inode->attr.type, ino);
+	n->inode = *inode;
+	n->inode.attr.fileid = ino;
+	tree_init(&n->chunks);
+	list_init(&n->dirty_link);
+	return n;
+}
+
+int cairn_node_adopt(struct cairn *fs, uint64_t ino, const struct cairn_inode *inode, struct vfs_node **node)
+{
+	struct cairn_node *n = node_new(fs, ino, inode);
+	if (!n)
+		return ERR_NOMEM;
+	struct cached_node *cached = &n->cached;
+	node_cache_insert(&fs->nodes, &cached);
+	if (inode->attr.nlink == 0)
+		node_cache_set_dead(&fs->nodes, cached, true);
+	*node = &cached->node;
+	return 0;
+}
+
+static int load(struct cairn *fs, uint64_t ino, struct vfs_node **node)
+{
+	struct meta_key key = meta_key_number(ino);
+	uint8_t body[CAIRN_INODE_SIZE];
+	struct cairn_inode inode;
+	uint32_t size = sizeof(body);
+	int err = meta_get(fs->meta, META_INODES, &key, body, &size);
+	if (err)
+		return err == ERR_NOENT ? ERR_STALE : err;
+	err = cairn_inode_decode(body, size, &inode);
+	if (err)
+		return err;
+	/* What has no name and is not in use waits to be reclaimed. */
+	if (inode.attr.nlink == 0)
+		return ERR_STALE;
+	move_change_on(fs, &inode);
+	return cairn_node_adopt(fs, ino, &inode, node);
+}
+
+int cairn_node_of_ino(struct cairn *fs, uint64_t ino, struct vfs_node **node)
+{
+	struct cached_node *cached = node_cache_find(&fs->nodes, ino);
+	pthread_mutex_t *lock = &fs->load_locks[ino % NODE_CACHE_SHARDS];
+	int err = 0;
+	if (cached) {
+		*node = &cached->node;
+		return 0;
+	}
+	pthread_mutex_lock(lock);
+	cached = node_cache_find(&fs->nodes, ino);
+	if (cached)
+		*node = &cached->node;
+	else
+		err = load(fs, ino, node);
+	pthread_mutex_unlock(lock);
+	return err;
+}
+
+int cairn_new_ino(struct cairn *fs, uint64_t *ino)
+{
+	int err = 0;
+	fiber_mutex_lock(&fs->inode_lock);
+	if (fs->next_inode >= fs->inode_limit) {
+		struct meta_txn txn;
+		meta_begin(&txn);
+		meta_set(&txn, META_NEXT_INODE, (int64_t)(fs->inode_limit + INODES_AHEAD));
+		err = meta_commit(fs->meta, &txn);
+		if (!err)
+			fs->inode_limit += INODES_AHEAD;
+	}
+	if (!err)
+		*ino = fs->next_inode++;
+	fiber_mutex_unlock(&fs->inode_lock);
+	return err;
+}
+
+/* Nothing parks here: what has no name is reclaimed by the background worker. */
+void cairn_node_destroy(struct cached_node *cached)
+{
+	struct cairn_node *n = container_of(cached, struct cairn_node, cached);
+	struct cairn *fs = cairn_of(n);
+	cairn_refund(fs, cairn_drop_dirty(n, 0, CAIRN_BLOCKS_MAX));
+	if (cached->dead)
+		cairn_reclaim_later(fs, cairn_ino(n));
+	free(n);
+}
+
+void cairn_node_release(struct vfs_node *node)
+{
+	struct cairn *fs = node->mount->store;
+	node_cache_release(&fs->nodes, &cairn_node(node)->cached);
+}
+
+uint32_t cairn_node_handle(struct vfs_node *node, uint8_t bytes[OP_HANDLE_BACKEND_MAX])
+{
+	const struct cairn *fs = node->mount->store;
+	memcpy(bytes, &node->fileid, sizeof(node->fileid));
+	memcpy(bytes + sizeof(node->fileid), &fs->instance, sizeof(fs->instance));
+	return sizeof(node->fileid) + sizeof(fs->instance);
+}
+
+int cairn_node_get(struct vfs_mount *m, const uint8_t *bytes, uint32_t size, struct vfs_node **node)
+{
+	struct cairn *fs = m->store;
+	uint64_t ino, instance;
+	if (size != sizeof(ino) + sizeof(instance))
+		return ERR_BADHANDLE;
+	memcpy(&ino, bytes, sizeof(ino));
+	memcpy(&instance, bytes + sizeof(ino), sizeof(instance));
+	if (instance != fs->instance)
+		return ERR_STALE;
+	return cairn_node_of_ino(fs, ino, node);
+}

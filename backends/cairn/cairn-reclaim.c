@@ -1,0 +1,152 @@
+/*
+ * Inodes without names. Losing the last name makes an orphan, in the same transaction; once nobody uses it, the
+ * background worker takes its extents, attributes and inode out, in transactions of bounded size, the orphan's record
+ * with the last. What a crash leaves is found at the next mount.
+ */
+#include <stdlib.h>
+
+#include "backends/cairn/cairn.h"
+#include "base/log.h"
+
+LOG_MODULE("cairn");
+
+#define EXTENTS_AT_ONCE 1024u
+#define XATTRS_AT_ONCE 256u
+
+void cairn_reclaim_later(struct cairn *fs, uint64_t ino)
+{
+	struct cairn_gone *g = malloc(sizeof(*g));
+	/* Without memory it waits for the next mount. */
+	if (!g)
+		return;
+	g->ino = ino;
+	spin_lock(&fs->dirty_lock);
+	g->next = fs->gone;
+	fs->gone = g;
+	spin_unlock(&fs->dirty_lock);
+}
+
+static struct cairn_gone *take_gone(struct cairn *fs)
+{
+	spin_lock(&fs->dirty_lock);
+	struct cairn_gone *g = fs->gone;
+	if (g)
+		fs->gone = g->next;
+	spin_unlock(&fs->dirty_lock);
+	return g;
+}
+
+struct reclaim {
+	struct cairn *fs;
+	uint64_t ino;
+	struct meta_txn txn;
+	struct cairn_ranges freed;
+	uint32_t n;
+	bool more; /* than one transaction should have */
+	int err;
+};
+
+static bool take_extent(void *arg, const struct meta_record *r)
+{
+	struct reclaim *k = arg;
+	struct cairn_extent e;
+	if (meta_key_first(r->key) != k->ino)
+		return false;
+	k->more = k->n++ == EXTENTS_AT_ONCE;
+	if (k->more)
+		return false;
+	k->err = cairn_extent_decode(r, &e);
+	if (!k->err)
+		k->err = cairn_ranges_add(&k->freed, (struct cairn_range){e.place, e.n});
+	if (!k->err)
+		meta_delete(&k->txn, META_EXTENTS, r->key);
+	return !k->err;
+}
+
+static bool take_xattr(void *arg, const struct meta_record *r)
+{
+	struct reclaim *k = arg;
+	if (meta_key_first(r->key) != k->ino)
+		return false;
+	k->more = k->n++ == XATTRS_AT_ONCE;
+	if (!k->more)
+		meta_delete(&k->txn, META_XATTRS, r->key);
+	return !k->more;
+}
+
+static int collect(struct reclaim *k)
+{
+	struct meta_key key = meta_key_pair(k->ino, 0);
+	int err = meta_scan(k->fs->meta, META_EXTENTS, &key, META_FROM, take_extent, k);
+	err = err ? err : k->err;
+	if (!err && !k->more) {
+		k->n = 0;
+		key = meta_key_name(k->ino, "", 0);
+		err = meta_scan(k->fs->meta, META_XATTRS, &key, META_FROM, take_xattr, k);
+	}
+	if (!err)
+		err = cairn_disown(k->fs, &k->txn, &k->freed);
+	return err;
+}
+
+static void put_last(struct reclaim *k)
+{
+	struct meta_key key = meta_key_number(k->ino);
+	meta_delete(&k->txn, META_INLINE, &key);
+	meta_delete(&k->txn, META_INODES, &key);
+	meta_add(&k->txn, META_N_INODES, -1);
+	cairn_delete_orphan(&k->txn, k->ino);
+}
+
+/* One transaction of it. *more: the inode is still there. */
+static int reclaim_step(struct cairn *fs, uint64_t ino, bool *more)
+{
+	struct reclaim k = {.fs = fs, .ino = ino};
+	meta_begin(&k.txn);
+	k.txn.frees = true;
+	int err = collect(&k);
+	uint64_t freed = cairn_ranges_total(&k.freed);
+	*more = k.more;
+	if (err) {
+		meta_abandon(&k.txn);
+	} else {
+		meta_add(&k.txn, META_N_BLOCKS, -(int64_t)freed);
+		if (!k.more)
+			put_last(&k);
+		err = meta_commit(fs->meta, &k.txn);
+	}
+	if (!err) {
+		cairn_ranges_release(fs, &k.freed);
+		cairn_refund(fs, freed);
+		fs->n_inodes -= !k.more;
+	}
+	cairn_ranges_fini(&k.freed);
+	return err;
+}
+
+bool cairn_reclaim_some(struct cairn *fs)
+{
+	struct cairn_gone *g = take_gone(fs);
+	bool more = true;
+	int err = 0;
+	if (!g)
+		return false;
+	while (!err && more && !fs->stopping)
+		err = reclaim_step(fs, g->ino, &more);
+	if (err)
+		log_error("inode %llu: %s; it is reclaimed at the next mount", (unsigned long long)g->ino, err_text(err));
+	free(g);
+	return true;
+}
+
+static bool queue_orphan(void *arg, const struct meta_record *r)
+{
+	cairn_reclaim_later(arg, r->key->number);
+	return true;
+}
+
+int cairn_reclaim_find(struct cairn *fs)
+{
+	struct meta_key key = meta_key_number(0);
+	return meta_scan(fs->meta, META_ORPHANS, &key, META_FROM, queue_orphan, fs);
+}

@@ -1,0 +1,214 @@
+/* Cutting, allocating, punching, and finding data. Blocks concerned in part are changed in memory, whole ones by their extents. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "backends/cairn/cairn.h"
+
+/* Clears [from, to) within one block, unless it is a hole anyway. */
+static int clear_part(struct cairn_node *n, uint64_t from, uint64_t to)
+{
+	uint64_t block = from / CAIRN_BLOCK_SIZE, charged, before = n->n_dirty;
+	struct cairn_extent e;
+	uint8_t *bytes;
+	int err = cairn_extent_at(n, block, &e);
+	if (err)
+		return err;
+	bool blank = e.kind == CAIRN_HOLE || e.kind == CAIRN_UNWRITTEN;
+	if (from == to || (blank && !cairn_dirty_block(n, block)))
+		return 0;
+	err = cairn_reserve_dirty(n, block, 1, true, &charged);
+	if (err)
+		return err;
+	err = cairn_load_dirty(n, block, &bytes);
+	if (!err)
+		memset(bytes + from % CAIRN_BLOCK_SIZE, 0, to - from);
+	cairn_refund(cairn_of(n), charged - (n->n_dirty - before));
+	return err;
+}
+
+static void forget(struct cairn_node *n, struct cairn_range r)
+{
+	cairn_refund(cairn_of(n), cairn_drop_dirty(n, r.first, r.first + r.n));
+}
+
+int cairn_resize(struct cairn_node *n, uint64_t size)
+{
+	struct cairn_change change = {.unmap.n = 0};
+	uint64_t keep = cairn_blocks(size), old = n->inode.attr.size;
+	int err = 0;
+	if (size < old && size % CAIRN_BLOCK_SIZE)
+		err = clear_part(n, size, MIN(keep * CAIRN_BLOCK_SIZE, old));
+	if (err)
+		return err;
+	n->inode.attr.size = size;
+	if (size <= old) {
+		change.unmap = (struct cairn_range){keep, CAIRN_BLOCKS_MAX - keep};
+		forget(n, change.unmap);
+	}
+	return cairn_flush(n, change.unmap.n ? &change : NULL);
+}
+
+/* ---- allocate */
+
+struct growing {
+	struct cairn_node *n;
+	struct cairn_extent *list;
+	uint32_t n_list, max;
+	uint64_t n_blocks;
+};
+
+static int add_extent(struct growing *g, uint64_t first, struct cairn_range place)
+{
+	if (g->n_list == g->max) {
+		uint32_t max = g->max ? 2 * g->max : 4;
+		struct cairn_extent *list = realloc(g->list, max * sizeof(*list));
+		if (!list)
+			return ERR_NOMEM;
+		g->list = list;
+		g->max = max;
+	}
+	g->list[g->n_list++] = (struct cairn_extent){
+		.first = first, .n = place.n, .place = place.first, .kind = CAIRN_UNWRITTEN};
+	return 0;
+}
+
+static int fill_hole(struct growing *g, struct cairn_range hole)
+{
+	struct cairn *fs = cairn_of(g->n);
+	int err = cairn_charge(fs, hole.n, false);
+	if (err)
+		return err;
+	g->n_blocks += hole.n;
+	while (!err && hole.n) {
+		struct cairn_range got;
+		err = cairn_alloc(fs, hole.n, &got);
+		if (!err && (err = add_extent(g, hole.first, got)))
+			cairn_release(fs, &got);
+		if (!err)
+			hole = (struct cairn_range){hole.first + got.n, hole.n - got.n};
+	}
+	return err;
+}
+
+static void give_back(struct growing *g)
+{
+	struct cairn *fs = cairn_of(g->n);
+	for (uint32_t i = 0; i < g->n_list; i++) {
+		struct cairn_range place = {g->list[i].place, g->list[i].n};
+		cairn_release(fs, &place);
+	}
+	cairn_refund(fs, g->n_blocks);
+}
+
+static int fill_holes(struct growing *g, uint64_t first, uint64_t end)
+{
+	struct cairn_extent e;
+	int err = 0;
+	for (uint64_t at = first; !err && at < end; at += e.n) {
+		err = cairn_extent_at(g->n, at, &e);
+		if (err)
+			return err;
+		e.n = MIN(e.n, end - at);
+		if (e.kind == CAIRN_HOLE)
+			err = fill_hole(g, (struct cairn_range){at, e.n});
+	}
+	return err;
+}
+
+/* The inode's other changes were made by the caller. */
+static int allocate(struct cairn_node *n, uint64_t offset, uint64_t size)
+{
+	struct growing g = {.n = n};
+	/* What is dirty gets its blocks first. */
+	int err = n->n_dirty ? cairn_flush(n, NULL) : 0;
+	if (!err)
+		err = fill_holes(&g, offset / CAIRN_BLOCK_SIZE, cairn_blocks(offset + size));
+	if (!err) {
+		struct cairn_change change = {.unwritten = g.list, .n_unwritten = g.n_list};
+		err = cairn_flush(n, g.n_list ? &change : NULL);
+	}
+	if (err)
+		give_back(&g);
+	free(g.list);
+	return err;
+}
+
+int cairn_allocate(struct vfs_node *node, uint64_t offset, uint64_t size, bool keep_size)
+{
+	struct cairn_node *n = cairn_node(node);
+	struct cairn_inode before = cairn_inode_stored(n);
+	if (!keep_size)
+		n->inode.attr.size = MAX(n->inode.attr.size, offset + size);
+	cairn_touch(&n->inode, true);
+	int err = allocate(n, offset, size);
+	if (err) {
+		n->inode.attr = before.attr;
+		cairn_queue(n);
+	}
+	return err;
+}
+
+/* ---- punch */
+
+int cairn_deallocate(struct vfs_node *node, uint64_t offset, uint64_t size)
+{
+	struct cairn_node *n = cairn_node(node);
+	uint64_t end = offset + size, first = cairn_blocks(offset), last = end / CAIRN_BLOCK_SIZE;
+	struct cairn_change change = {.unmap.n = 0};
+	int err;
+	if (first > last) {
+		err = clear_part(n, offset, end);
+	} else {
+		err = clear_part(n, offset, first * CAIRN_BLOCK_SIZE);
+		if (!err)
+			err = clear_part(n, last * CAIRN_BLOCK_SIZE, end);
+		change.unmap = (struct cairn_range){first, last - first};
+	}
+	if (err)
+		return err;
+	forget(n, change.unmap);
+	cairn_touch(&n->inode, true);
+	return cairn_flush(n, change.unmap.n ? &change : NULL);
+}
+
+int cairn_zero(struct vfs_node *node, uint64_t offset, uint64_t size, bool keep_size)
+{
+	int err = cairn_deallocate(node, offset, size);
+	return err ? err : cairn_allocate(node, offset, size, keep_size);
+}
+
+/* ---- seek */
+
+static int find_kind(struct cairn_node *n, uint64_t offset, bool data, uint64_t *found)
+{
+	uint64_t end = cairn_blocks(n->inode.attr.size);
+	struct cairn_extent e;
+	for (uint64_t at = offset / CAIRN_BLOCK_SIZE; at < end; at += e.n) {
+		uint64_t dirty = at;
+		int err = cairn_extent_at(n, at, &e);
+		if (err)
+			return err;
+		bool has_data = e.kind == CAIRN_WRITTEN || e.kind == CAIRN_IN_RECORD;
+		if (cairn_next_dirty(n, &dirty) && dirty == at) {
+			has_data = true;
+			e.n = 1;
+		} else if (dirty > at) {
+			e.n = MIN(e.n, dirty - at);
+		}
+		if (has_data == data) {
+			*found = MAX(at * CAIRN_BLOCK_SIZE, offset);
+			return 0;
+		}
+	}
+	*found = n->inode.attr.size;
+	return data ? ERR_NXIO : 0;
+}
+
+int cairn_seek(struct vfs_node *node, uint64_t offset, uint32_t what, uint64_t *found)
+{
+	struct cairn_node *n = cairn_node(node);
+	fiber_rwlock_rdlock(&n->data_lock);
+	int err = find_kind(n, offset, what == SEEK_TO_DATA, found);
+	fiber_rwlock_rdunlock(&n->data_lock);
+	return err;
+}

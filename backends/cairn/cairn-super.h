@@ -1,0 +1,48 @@
+/*
+ * The store as a directory: its lock and its superblock. cairn(5) has the layout; mkfs.cairn and the mount
+ * both make stores with cairn_store_create(). All calls park.
+ */
+#ifndef CAIRN_SUPER_H
+#define CAIRN_SUPER_H
+
+#include "base/compiler.h"
+
+#define CAIRN_BLOCK_SIZE 4096u
+#define CAIRN_SEGMENT_BLOCKS 262144u /* 1 GiB */
+#define CAIRN_INLINE_MAX 1792u       /* bytes of a small file's data in its record */
+#define CAIRN_EXTENT_MAX 256u        /* blocks with checksums in one extent record */
+#define CAIRN_FORMAT 1
+#define CAIRN_META_SIZE_MIN (4ULL << 20)
+#define CAIRN_META_SIZE_DEFAULT (1ULL << 40)
+
+/* A store with an incompatible feature that is not known is refused, with a read-only one it is mounted read-only. */
+#define CAIRN_INCOMPAT_LITTLE64 (1ULL << 0) /* tables written by a little-endian 64-bit machine */
+#define CAIRN_INCOMPAT_KNOWN CAIRN_INCOMPAT_LITTLE64
+#define CAIRN_RO_COMPAT_KNOWN 0ULL
+
+struct cairn_super {
+	uint32_t format;
+	uint64_t compat, ro_compat, incompat;
+	uint8_t uuid[16];
+	char label[65];
+	uint64_t created_ns;   /* since 1970 */
+	uint64_t capacity;     /* bytes of file data; 0: as much as the host's file system has */
+	uint64_t meta_size;    /* bytes that the tables may take */
+};
+
+struct cairn_store_options {
+	const char *label; /* NULL: none */
+	uint64_t capacity;
+	uint64_t meta_size; /* 0: default */
+};
+
+/* cairn_store_create() - makes the directory if need be; it must be empty. *why: a sentence, malloc'ed. ERR_EXIST, ERR_NOTEMPTY. */
+int cairn_store_create(const char *path, const struct cairn_store_options *opt, char **why);
+
+/* cairn_store_lock() - opens the directory and takes its lock. ERR_BUSY: somebody has it, who is told in *why. ERR_NOENT: no store. */
+int cairn_store_lock(const char *path, int *dir_fd, int *lock_fd, char **why);
+
+/* cairn_super_read() - checks everything but what features mean for a mount. */
+int cairn_super_read(int dir_fd, struct cairn_super *super, char **why);
+
+#endif

@@ -1,0 +1,360 @@
+/* The store: mounting with its options, statistics, unmounting, and the table of what cairn can do. */
+#include "backends/cairn/cairn.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "backends/cairn/backend.h"
+#include "base/log.h"
+#include "base/str.h"
+
+LOG_MODULE("cairn");
+
+#define CACHE_DEFAULT (64ULL << 20)
+#define CACHE_MIN (1ULL << 20)
+#define IDLE_NODES_MAX 65536u
+#define META_HOST_RESERVE (16ULL << 20)
+#define RESERVE_SHARE 128u /* of the capacity */
+#define RESERVE_BLOCKS_MAX 16384u
+
+static const struct backend_option options[] = {
+	{"path", "path", NULL, "the store's directory"},
+	{"create", "bool", "no", "make the store if there is none"},
+	{"capacity", "size", "0", "with create: bytes of file data at most; 0: as much as the host has"},
+	{"tables", "size", "1T", "with create: bytes of names and attributes at most"},
+	{"cache", "size", "64M", "unstable writes kept in memory at most"},
+	{NULL},
+};
+
+struct mount_options {
+	const char *path;
+	bool create;
+	struct cairn_store_options store;
+	uint64_t cache;
+};
+
+static int say(char **why, int err, const char *what, const char *detail)
+{
+	if (asprintf(why, "%s%s%s", what, detail ? ": " : "", detail ? detail : "") < 0)
+		*why = NULL;
+	return err;
+}
+
+static int parse_option(struct mount_options *mo, const struct vfs_option *o)
+{
+	if (strcmp(o->key, "path") == 0)
+		mo->path = o->value;
+	else if (strcmp(o->key, "create") == 0)
+		return str_parse_bool(o->value, &mo->create);
+	else if (strcmp(o->key, "capacity") == 0)
+		return str_parse_size(o->value, &mo->store.capacity);
+	else if (strcmp(o->key, "tables") == 0)
+		return str_parse_size(o->value, &mo->store.meta_size);
+	else if (strcmp(o->key, "cache") == 0)
+		return str_parse_size(o->value, &mo->cache);
+	else
+		return ERR_NOENT;
+	return 0;
+}
+
+static int parse_options(struct mount_options *mo, const struct vfs_option *o, char **why)
+{
+	*mo = (struct mount_options){.cache = CACHE_DEFAULT};
+	for (; o->key; o++) {
+		int err = parse_option(mo, o);
+		if (err)
+			return say(why, ERR_INVAL, err == ERR_NOENT ? "there is no option" : "not a valid value of option", o->key);
+	}
+	if (!mo->path)
+		return say(why, ERR_INVAL, "option 'path' is missing", "the store's directory");
+	mo->cache = MAX(mo->cache, CACHE_MIN);
+	return 0;
+}
+
+/* ---- opening */
+
+static void close_lock(struct cairn *fs)
+{
+	if (fs->dir_fd >= 0)
+		close(TAKE_FD(fs->dir_fd));
+	if (fs->lock_fd >= 0)
+		close(TAKE_FD(fs->lock_fd));
+}
+
+static int open_super(struct cairn *fs, const struct mount_options *mo, char **why)
+{
+	int err = cairn_store_lock(mo->path, &fs->dir_fd, &fs->lock_fd, why);
+	if (!err)
+		err = cairn_super_read(fs->dir_fd, &fs->super, why);
+	if (err)
+		close_lock(fs);
+	return err;
+}
+
+static int open_or_create(struct cairn *fs, const struct mount_options *mo, char **why)
+{
+	int err = open_super(fs, mo, why);
+	if (err != ERR_NOENT || !mo->create)
+		return err;
+	free(TAKE(*why));
+	err = cairn_store_create(mo->path, &mo->store, why);
+	return err ? err : open_super(fs, mo, why);
+}
+
+static int check_features(const struct cairn *fs, char **why)
+{
+	const struct cairn_super *s = &fs->super;
+	if (s->incompat & ~CAIRN_INCOMPAT_KNOWN)
+		return say(why, ERR_NOTSUPP, "the store has features that this version does not know", NULL);
+	if ((s->ro_compat & ~CAIRN_RO_COMPAT_KNOWN) && !fs->mount->read_only)
+		return say(why, ERR_NOTSUPP, "the store has features with which this version can only read it", NULL);
+	return 0;
+}
+
+struct open_job {
+	struct cairn *fs;
+	const char *path;
+};
+
+static int open_job(void *arg)
+{
+	struct open_job *job = arg;
+	struct cairn *fs = job->fs;
+	char dir[4096];
+	struct meta_config cfg = {
+		.dir = dir, .size_max = fs->super.meta_size, .reserve = META_HOST_RESERVE, .read_only = fs->mount->read_only};
+	if (snprintf(dir, sizeof(dir), "%s/meta", job->path) >= (int)sizeof(dir))
+		return ERR_NAMETOOLONG;
+	fs->data_fd = openat(fs->dir_fd, "data", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fs->data_fd < 0 ? err_from_errno(errno) : meta_open(&fs->meta, &cfg);
+}
+
+static int make_root(struct cairn *fs)
+{
+	struct op_attr attr = {.mask = ATTR_MODE | ATTR_UID | ATTR_GID, .mode = 0755};
+	struct vfs_create what = {.type = OP_TYPE_DIR, .attr = &attr};
+	struct cairn_inode root;
+	struct meta_txn txn;
+	fs->epoch = 1;
+	cairn_inode_init(fs, CAIRN_ROOT_INODE, &what, &root);
+	meta_begin(&txn);
+	cairn_put_inode(&txn, CAIRN_ROOT_INODE, &root);
+	meta_set(&txn, META_N_INODES, 1);
+	meta_set(&txn, META_NEXT_INODE, CAIRN_ROOT_INODE + 1);
+	meta_set(&txn, META_EPOCH, 1);
+	meta_set(&txn, META_CLEAN, 0);
+	fs->n_inodes = 1;
+	fs->next_inode = fs->inode_limit = CAIRN_ROOT_INODE + 1;
+	return meta_commit(fs->meta, &txn);
+}
+
+/* An epoch is a run of starts of which only the last ended by force. */
+static int begin_epoch(struct cairn *fs, bool clean)
+{
+	struct meta_txn txn;
+	fs->epoch += !clean;
+	if (fs->mount->read_only)
+		return 0;
+	meta_begin(&txn);
+	meta_set(&txn, META_EPOCH, fs->epoch);
+	meta_set(&txn, META_CLEAN, 0);
+	return meta_commit(fs->meta, &txn);
+}
+
+static int read_counters(struct cairn *fs)
+{
+	static const uint64_t keys[] = {META_NEXT_INODE, META_N_INODES, META_N_BLOCKS, META_EPOCH, META_CLEAN};
+	int64_t v[ARRAY_SIZE(keys)];
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+		int err = meta_counter(fs->meta, keys[i], &v[i]);
+		if (err)
+			return err;
+	}
+	if (v[0] == 0)
+		return fs->mount->read_only ? ERR_ROFS : make_root(fs);
+	fs->next_inode = fs->inode_limit = (uint64_t)v[0];
+	fs->n_inodes = (uint64_t)v[1];
+	fs->n_blocks = (uint64_t)v[2];
+	fs->epoch = (uint32_t)v[3];
+	return begin_epoch(fs, v[4] != 0);
+}
+
+static int load_store(struct cairn *fs, const char *path)
+{
+	struct open_job job = {fs, path};
+	int err = loop_block(open_job, &job);
+	if (!err)
+		err = read_counters(fs);
+	if (!err)
+		err = cairn_segments_init(fs);
+	if (!err)
+		err = cairn_node_of_ino(fs, CAIRN_ROOT_INODE, &fs->mount->root);
+	if (!err && !fs->mount->read_only)
+		err = cairn_reclaim_find(fs);
+	if (!err && !fs->mount->read_only)
+		err = cairn_work_start(fs);
+	return err;
+}
+
+/* ---- the structure */
+
+static int close_meta(void *arg)
+{
+	meta_close(arg);
+	return 0;
+}
+
+static void store_free(struct cairn *fs)
+{
+	node_cache_fini(&fs->nodes);
+	while (fs->gone) {
+		struct cairn_gone *g = fs->gone;
+		fs->gone = g->next;
+		free(g);
+	}
+	cairn_segments_fini(fs);
+	if (fs->meta)
+		loop_block(close_meta, fs->meta);
+	if (fs->data_fd >= 0)
+		close(fs->data_fd);
+	close_lock(fs);
+	for (size_t i = 0; i < NODE_CACHE_SHARDS; i++)
+		pthread_mutex_destroy(&fs->load_locks[i]);
+	free(fs);
+}
+
+static struct cairn *store_new(struct vfs_mount *m, const struct mount_options *mo)
+{
+	struct cairn *fs = aligned_alloc(CACHE_LINE, ALIGN_UP(sizeof(*fs), (size_t)CACHE_LINE));
+	if (!fs)
+		return NULL;
+	memset(fs, 0, sizeof(*fs));
+	fs->mount = m;
+	fs->dir_fd = fs->lock_fd = fs->data_fd = -1;
+	fs->dirty_max = mo->cache / CAIRN_BLOCK_SIZE;
+	list_init(&fs->dirty);
+	node_cache_init(&fs->nodes, IDLE_NODES_MAX, cairn_node_destroy);
+	for (size_t i = 0; i < NODE_CACHE_SHARDS; i++)
+		pthread_mutex_init(&fs->load_locks[i], NULL);
+	return fs;
+}
+
+static int mount_store(struct vfs_mount *m, const struct vfs_option *opt, char **why)
+{
+	struct mount_options mo;
+	int err = parse_options(&mo, opt, why);
+	struct cairn *fs = err ? NULL : store_new(m, &mo);
+	if (!fs)
+		return err ? err : ERR_NOMEM;
+	m->store = fs;
+	err = open_or_create(fs, &mo, why);
+	if (!err)
+		err = check_features(fs, why);
+	if (!err) {
+		fs->capacity_blocks = fs->super.capacity / CAIRN_BLOCK_SIZE;
+		fs->reserve_blocks = MIN(fs->capacity_blocks / RESERVE_SHARE + 1, (uint64_t)RESERVE_BLOCKS_MAX);
+		memcpy(&fs->instance, fs->super.uuid, sizeof(fs->instance));
+		err = load_store(fs, mo.path);
+		if (err)
+			say(why, err, mo.path, err_text(err));
+	}
+	if (err) {
+		if (m->root)
+			vfs_node_put(TAKE(m->root));
+		store_free(fs);
+		return err;
+	}
+	log_info("%s: %llu inodes, %llu blocks of data", mo.path, (unsigned long long)fs->n_inodes,
+	         (unsigned long long)fs->n_blocks);
+	return 0;
+}
+
+static void unmount_store(struct vfs_mount *m)
+{
+	struct cairn *fs = m->store;
+	if (!m->read_only) {
+		struct meta_txn txn;
+		cairn_work_stop(fs);
+		int err = cairn_flush_all(fs);
+		meta_begin(&txn);
+		meta_set(&txn, META_CLEAN, !err);
+		meta_set(&txn, META_NEXT_INODE, (int64_t)fs->next_inode);
+		if (meta_commit(fs->meta, &txn) || err)
+			log_error("%s: not everything could be written", m->name);
+	}
+	store_free(fs);
+}
+
+static int sync_store(struct vfs_mount *m)
+{
+	return m->read_only ? 0 : cairn_flush_all(m->store);
+}
+
+static int statfs_store(struct vfs_mount *m, struct op_statfs *st)
+{
+	struct cairn *fs = m->store;
+	uint64_t used = fs->n_blocks * CAIRN_BLOCK_SIZE, capacity = fs->capacity_blocks * CAIRN_BLOCK_SIZE;
+	uint64_t reserve = fs->reserve_blocks * CAIRN_BLOCK_SIZE;
+	struct meta_stats host;
+	meta_stats(fs->meta, &host);
+	if (capacity == 0) {
+		capacity = used + host.host_free;
+		reserve = 0;
+	}
+	uint64_t left = capacity - MIN(used, capacity);
+	*st = (struct op_statfs){
+		.total_bytes = capacity,
+		.free_bytes = left,
+		.avail_bytes = left - MIN(left, reserve),
+		.max_file_size = INT64_MAX,
+		.name_max = OP_NAME_MAX,
+		.link_max = UINT32_MAX >> 1,
+		.time_delta_ns = 1,
+	};
+	/* A file takes about half a kibibyte of the tables. */
+	uint64_t more = MIN(fs->super.meta_size, host.host_free) / 512;
+	st->total_files = fs->n_inodes + more;
+	st->free_files = st->avail_files = more;
+	return 0;
+}
+
+const struct backend_ops cairn_backend = {
+	.abi = VFS_BACKEND_ABI,
+	.caps = VFS_CAP_PERSISTENT | VFS_CAP_SPARSE | VFS_CAP_XATTR,
+	.name = "cairn",
+	.summary = "a store of its own in a directory: transactional, checksummed, copy-on-write",
+	.options = options,
+	.mount = mount_store,
+	.unmount = unmount_store,
+	.statfs = statfs_store,
+	.sync = sync_store,
+	.node_handle = cairn_node_handle,
+	.node_get = cairn_node_get,
+	.node_release = cairn_node_release,
+	.getattr = cairn_getattr,
+	.setattr = cairn_setattr,
+	.readlink = cairn_readlink,
+	.lookup = cairn_lookup,
+	.parent = cairn_parent,
+	.readdir = cairn_readdir,
+	.create = cairn_create,
+	.create_unlinked = cairn_create_unlinked,
+	.verifier = cairn_verifier,
+	.link = cairn_link,
+	.remove = cairn_remove,
+	.rename = cairn_rename,
+	.read = cairn_read,
+	.write = cairn_write,
+	.commit = cairn_commit,
+	.allocate = cairn_allocate,
+	.deallocate = cairn_deallocate,
+	.zero = cairn_zero,
+	.seek = cairn_seek,
+	.get_xattr = cairn_get_xattr,
+	.set_xattr = cairn_set_xattr,
+	.list_xattr = cairn_list_xattr,
+	.remove_xattr = cairn_remove_xattr,
+};

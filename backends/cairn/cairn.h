@@ -1,0 +1,349 @@
+/*
+ * cairn: a store in a directory that survives anything. Names and attributes are records of the metadata
+ * store (cairn-meta.h); file data lies in segment files, in blocks that are never overwritten while a record
+ * refers to them. cairn(5) has the format.
+ *
+ * Writing. Bytes gather in the node as dirty blocks. A flush writes them to free blocks, syncs the segments, and
+ * then commits one transaction: new extents, freed ones, the inode. Until that transaction is durable the old
+ * blocks are untouched; only after it they may be reused. So a crash finds either the old file or the new.
+ *
+ * Locks. What a node holds is guarded by the lock that the VFS takes, except its dirty blocks and the blocks
+ * they replace: a flush runs under the shared lock beside readers, holds flush_lock, and takes data_lock
+ * exclusively for the moment in which dirty blocks become extents and old blocks become free; readers hold
+ * data_lock shared. Order: node lock, flush_lock, data_lock, then the store's own locks, which are leaves.
+ */
+#ifndef CAIRN_CAIRN_H
+#define CAIRN_CAIRN_H
+
+#include "backends/cairn/cairn-meta.h"
+#include "backends/cairn/cairn-super.h"
+#include "base/spinlock.h"
+#include "base/tree.h"
+#include "vfs/backend.h"
+#include "vfs/node-cache.h"
+
+#define CAIRN_ROOT_INODE 1
+#define CAIRN_CHUNK_BLOCKS 16u /* of one piece of dirty memory */
+#define CAIRN_NO_BLOCK UINT64_MAX
+#define CAIRN_BLOCKS_MAX (1ULL << 51) /* of a file: 2^63 bytes */
+
+/* ---- records: cairn-record.c */
+
+enum cairn_inode_flags {
+	CAIRN_INLINE = 1 << 0,   /* block 0 is in the table of inline data */
+	CAIRN_LINKABLE = 1 << 1, /* never had a name and may get one */
+};
+
+struct cairn_inode {
+	struct op_attr attr;  /* but for what only getattr fills: mask, space */
+	uint32_t flags;       /* enum cairn_inode_flags */
+	uint32_t inline_size; /* bytes there */
+	uint64_t n_blocks;    /* that extents hold */
+	uint64_t verifier;    /* of an exclusive create */
+	uint64_t parent;      /* directories */
+	uint64_t next_cookie; /* directories */
+	uint64_t n_entries;   /* directories */
+	uint32_t epoch;       /* of the store when it was written: cairn_change_of() */
+};
+
+struct cairn_entry {
+	uint64_t ino;
+	uint64_t cookie;
+	uint32_t type;
+};
+
+enum cairn_extent_kind { CAIRN_HOLE, CAIRN_WRITTEN, CAIRN_UNWRITTEN, CAIRN_IN_RECORD };
+
+struct cairn_extent {
+	uint64_t first;       /* block of the file */
+	uint64_t n;           /* blocks */
+	uint64_t place;       /* block of the store; written and unwritten */
+	enum cairn_extent_kind kind;
+	uint64_t born;        /* batch in which the data was written; 0: that of the record */
+	uint32_t sums[CAIRN_EXTENT_MAX]; /* written: one for each block */
+};
+
+#define CAIRN_INODE_SIZE 224u
+#define CAIRN_ENTRY_SIZE 24u
+#define CAIRN_EXTENT_HEAD_SIZE 48u
+#define CAIRN_EXTENT_SIZE_MAX (CAIRN_EXTENT_HEAD_SIZE + 4 * CAIRN_EXTENT_MAX)
+#define CAIRN_ORDER_HEAD_SIZE 16u
+
+void cairn_inode_encode(const struct cairn_inode *inode, uint8_t body[CAIRN_INODE_SIZE]);
+int cairn_inode_decode(const void *body, uint32_t size, struct cairn_inode *inode);
+void cairn_entry_encode(const struct cairn_entry *e, uint8_t body[CAIRN_ENTRY_SIZE]);
+int cairn_entry_decode(const void *body, uint32_t size, struct cairn_entry *e);
+/* cairn_extent_encode() - how many bytes. */
+uint32_t cairn_extent_encode(const struct cairn_extent *e, uint8_t body[CAIRN_EXTENT_SIZE_MAX]);
+int cairn_extent_decode(const struct meta_record *r, struct cairn_extent *e);
+uint32_t cairn_block_sum(const void *block);
+
+/* Puts and deletes of whole records. */
+void cairn_put_inode(struct meta_txn *txn, uint64_t ino, const struct cairn_inode *inode);
+void cairn_put_entry(struct meta_txn *txn, uint64_t dir, const struct vfs_name *name, const struct cairn_entry *e);
+void cairn_delete_entry(struct meta_txn *txn, uint64_t dir, const struct vfs_name *name, uint64_t cookie);
+void cairn_put_extent(struct meta_txn *txn, uint64_t ino, const struct cairn_extent *e);
+void cairn_delete_extent(struct meta_txn *txn, uint64_t ino, uint64_t first);
+void cairn_put_orphan(struct meta_txn *txn, uint64_t ino);
+void cairn_delete_orphan(struct meta_txn *txn, uint64_t ino);
+
+/* ---- the store */
+
+struct cairn_segment {
+	struct file *file;    /* NULL: not opened yet */
+	uint64_t *used;       /* a bit for each block; NULL: not loaded yet */
+	uint32_t n_free;      /* valid when loaded */
+	uint32_t hint;        /* where to look next */
+	uint64_t written;     /* writes so far; this and the rest guarded by sync_lock */
+	uint64_t synced;      /* how many of them are durable */
+	uint64_t lost;        /* or are not, for a sync failed */
+	bool syncing;
+};
+
+struct cairn_range {
+	uint64_t first;
+	uint64_t n;
+};
+
+/* A growing list of ranges of the store's blocks. */
+struct cairn_ranges {
+	struct cairn_range *list;
+	uint32_t n;
+	uint32_t max;
+};
+
+struct cairn {
+	struct vfs_mount *mount;
+	struct meta *meta;
+	struct cairn_super super;
+	int dir_fd;
+	int lock_fd;
+	int data_fd;
+	uint64_t instance;            /* in handles: of the store's uuid */
+	uint32_t epoch;
+	uint64_t capacity_blocks;     /* 0: the host's */
+	uint64_t reserve_blocks;      /* of those, for what truncating and punching have to write */
+	struct node_cache nodes;
+	pthread_mutex_t load_locks[NODE_CACHE_SHARDS]; /* reading an inode and putting it into the cache is one step */
+	_Atomic uint64_t n_blocks;    /* in use and reserved */
+	_Atomic uint64_t n_inodes;
+	struct fiber_mutex inode_lock; /* guards the two below */
+	uint64_t next_inode;
+	uint64_t inode_limit;         /* next_inode as stored */
+	struct fiber_mutex space_lock; /* guards segments, but for sync state */
+	struct cairn_segment *segments;
+	uint32_t n_segments_max;
+	uint32_t n_segments;          /* those that have had blocks */
+	uint32_t current;             /* segment to take blocks from */
+	_Atomic uint32_t current_stored;
+	struct fiber_mutex sync_lock;
+	struct fiber_cond synced;
+	struct spinlock dirty_lock;   /* guards the list and the queue of those to reclaim */
+	struct list dirty;            /* of cairn_node.dirty_link, longest dirty first */
+	struct cairn_gone *gone;      /* inodes to reclaim */
+	_Atomic uint64_t n_dirty;     /* blocks in memory */
+	uint64_t dirty_max;
+	struct fiber_mutex work_lock; /* of the background worker */
+	struct fiber_cond work;
+	struct fiber_join worker;
+	bool stopping;
+};
+
+struct cairn_gone {
+	struct cairn_gone *next;
+	uint64_t ino;
+};
+
+/* 64 KiB of a file of which some blocks are dirty. */
+struct cairn_chunk {
+	struct tree_node node;
+	uint64_t index;
+	uint16_t dirty;  /* a bit for each block */
+	uint8_t *bytes;
+};
+
+struct cairn_node {
+	struct cached_node cached;
+	struct cairn_inode inode;
+	_Atomic uint64_t read_time;  /* the access time if not 0: stamped under the shared lock; seconds << 30 | nanoseconds */
+	struct fiber_mutex flush_lock;
+	struct fiber_rwlock data_lock;
+	struct tree chunks;
+	_Atomic uint64_t n_dirty;    /* blocks in chunks, each charged to the store */
+	struct list dirty_link;      /* guarded by dirty_lock; on the list the node is referenced */
+	bool queued;
+	bool changed;                /* the inode is not as stored */
+	uint64_t dirty_since_ns;
+};
+
+static inline struct cairn_node *cairn_node(struct vfs_node *node)
+{
+	return container_of(node, struct cairn_node, cached.node);
+}
+
+static inline struct cairn *cairn_of(const struct cairn_node *n)
+{
+	return n->cached.node.mount->store;
+}
+
+static inline uint64_t cairn_ino(const struct cairn_node *n)
+{
+	return n->cached.node.fileid;
+}
+
+static inline uint64_t cairn_blocks(uint64_t bytes)
+{
+	return bytes / CAIRN_BLOCK_SIZE + (bytes % CAIRN_BLOCK_SIZE != 0);
+}
+
+/* cairn_node_of_ino() - the node with a reference. ERR_STALE: no such inode, or without names and not in use. */
+int cairn_node_of_ino(struct cairn *fs, uint64_t ino, struct vfs_node **node);
+/* cairn_node_adopt() - puts a new inode into the cache, with one reference. */
+int cairn_node_adopt(struct cairn *fs, uint64_t ino, const struct cairn_inode *inode, struct vfs_node **node);
+/* cairn_new_ino() - a number that was never used. Parks. */
+int cairn_new_ino(struct cairn *fs, uint64_t *ino);
+void cairn_node_destroy(struct cached_node *node);
+uint32_t cairn_node_handle(struct vfs_node *node, uint8_t bytes[OP_HANDLE_BACKEND_MAX]);
+int cairn_node_get(struct vfs_mount *m, const uint8_t *bytes, uint32_t size, struct vfs_node **node);
+void cairn_node_release(struct vfs_node *node);
+
+/* ---- cairn-segment.c: blocks of the store and the files they are in */
+
+int cairn_segments_init(struct cairn *fs);
+void cairn_segments_fini(struct cairn *fs);
+/* cairn_charge() - takes n blocks of the capacity; urgent: from the reserve too. ERR_NOSPC. */
+int cairn_charge(struct cairn *fs, uint64_t n, bool urgent);
+void cairn_refund(struct cairn *fs, uint64_t n);
+/* cairn_alloc() - 1 to n blocks in a row, charged before; they are the caller's until cairn_release(). Parks. */
+int cairn_alloc(struct cairn *fs, uint64_t n, struct cairn_range *got);
+/* cairn_hold() - makes sure that blocks about to be freed are known to be taken, until then. */
+int cairn_hold(struct cairn *fs, const struct cairn_range *range);
+/* cairn_release() - makes blocks allocatable again; not refunded. */
+void cairn_release(struct cairn *fs, const struct cairn_range *range);
+/* cairn_blocks_read(), cairn_blocks_write() - n_iov parts make whole blocks in a row in one segment. Park. */
+int cairn_blocks_read(struct cairn *fs, uint64_t place, struct iovec *iov, int n_iov);
+int cairn_blocks_write(struct cairn *fs, uint64_t place, struct iovec *iov, int n_iov);
+/* cairn_blocks_sync() - what was written to the segments of these ranges is durable. Parks. */
+int cairn_blocks_sync(struct cairn *fs, const struct cairn_ranges *ranges);
+int cairn_ranges_add(struct cairn_ranges *r, struct cairn_range range);
+void cairn_ranges_release(struct cairn *fs, struct cairn_ranges *r);
+void cairn_ranges_fini(struct cairn_ranges *r);
+
+/* ---- cairn-extent.c: what is where in a file */
+
+/* cairn_extent_at() - the extent or hole with block, cut so that it begins there; it ends where the record does, a hole where data begins. */
+int cairn_extent_at(struct cairn_node *n, uint64_t block, struct cairn_extent *e);
+/*
+ * cairn_unmap() - takes blocks of the file (sorted, apart) out of it in txn: extents are deleted or cut. The
+ * store's blocks that become free are added to freed.
+ */
+int cairn_unmap(struct cairn_node *n, struct meta_txn *txn, const struct cairn_ranges *what, struct cairn_ranges *freed);
+/*
+ * cairn_own(), cairn_disown() - records of who uses blocks of the store. Disowned blocks stay taken until
+ * cairn_release(); their ranges become sorted and apart.
+ */
+void cairn_own(struct meta_txn *txn, const struct cairn_range *range);
+int cairn_disown(struct cairn *fs, struct meta_txn *txn, struct cairn_ranges *ranges);
+/* cairn_ranges_sort() - in order, neighbours joined. cairn_ranges_total() - blocks. */
+void cairn_ranges_sort(struct cairn_ranges *r);
+uint64_t cairn_ranges_total(const struct cairn_ranges *r);
+/* cairn_load_block() - the stored bytes of one block, zeros where nothing is. Parks. */
+int cairn_load_block(struct cairn_node *n, uint64_t block, uint8_t *bytes);
+/* cairn_load_inline() - block 0 of a file that has it in its record. */
+int cairn_load_inline(struct cairn_node *n, uint8_t *bytes);
+/* cairn_verify() - whether n blocks at bytes are what extent e has from its block at on. */
+int cairn_verify(const struct cairn_node *n, const struct cairn_extent *e, uint64_t at, const uint8_t *bytes);
+
+/* ---- cairn-cache.c: dirty blocks in memory */
+
+/* cairn_dirty_block() - the block's bytes, NULL if it is not dirty. */
+uint8_t *cairn_dirty_block(struct cairn_node *n, uint64_t block);
+/*
+ * cairn_reserve_dirty() - charges for those of n_blocks from first on that are not dirty, and has memory for
+ * all. *charged of them are to be marked, or refunded. urgent as in cairn_charge().
+ */
+int cairn_reserve_dirty(struct cairn_node *n, uint64_t first, uint64_t n_blocks, bool urgent, uint64_t *charged);
+/* cairn_mark_dirty() - the bytes of a reserved block, any if it was not dirty. cairn_load_dirty() - with its stored bytes; parks. */
+uint8_t *cairn_mark_dirty(struct cairn_node *n, uint64_t block);
+int cairn_load_dirty(struct cairn_node *n, uint64_t block, uint8_t **bytes);
+/* cairn_drop_dirty() - forgets dirty blocks in [from, to). Returns how many; they are still charged. */
+uint64_t cairn_drop_dirty(struct cairn_node *n, uint64_t from, uint64_t to);
+/* cairn_next_dirty() - the first dirty block at or after *block, which it becomes; its bytes or NULL. */
+uint8_t *cairn_next_dirty(struct cairn_node *n, uint64_t *block);
+/* cairn_queue() - puts n where the background worker sees it. */
+void cairn_queue(struct cairn_node *n);
+
+/* ---- cairn-flush.c */
+
+/* What a flush changes besides. */
+struct cairn_change {
+	struct cairn_range unmap;            /* blocks of the file that become a hole; n 0: none */
+	const struct cairn_extent *unwritten; /* allocated and charged for the file */
+	uint32_t n_unwritten;
+};
+
+/*
+ * cairn_flush() - makes the node's dirty blocks and its inode durable, with a change of the caller's. Node lock
+ * held, [w] if there is a change. Parks. On failure everything is as before.
+ */
+int cairn_flush(struct cairn_node *n, const struct cairn_change *change);
+/* cairn_flush_all() - every node that is dirty. cairn_work_start() - the background worker; stop ends it. */
+int cairn_flush_all(struct cairn *fs);
+int cairn_work_start(struct cairn *fs);
+void cairn_work_stop(struct cairn *fs);
+/* cairn_throttle() - after a write: if too much is dirty, flushes n and wakes the worker. */
+int cairn_throttle(struct cairn_node *n);
+
+/* ---- cairn-reclaim.c: inodes without names */
+
+void cairn_reclaim_later(struct cairn *fs, uint64_t ino);
+/* cairn_reclaim_some() - frees queued inodes; false: none was left. Parks. */
+bool cairn_reclaim_some(struct cairn *fs);
+/* cairn_reclaim_find() - queues what was left by an earlier start. */
+int cairn_reclaim_find(struct cairn *fs);
+
+/* ---- cairn-attr.c */
+
+/* cairn_touch() - a change of the inode now: ctime and change; with data (or names) mtime too. */
+void cairn_touch(struct cairn_inode *inode, bool data);
+void cairn_stamp_read(struct cairn_node *n);
+/* cairn_inode_stored() - the inode as it is to be stored: with the access time. */
+struct cairn_inode cairn_inode_stored(const struct cairn_node *n);
+void cairn_inode_init(struct cairn *fs, uint64_t ino, const struct vfs_create *what, struct cairn_inode *inode);
+int cairn_getattr(struct vfs_node *node, struct op_attr *attr);
+int cairn_setattr(struct vfs_node *node, const struct op_attr *set);
+int cairn_readlink(struct vfs_node *node, char *target, uint32_t *size);
+int cairn_verifier(struct vfs_node *node, uint64_t *verifier);
+
+/* ---- cairn-dir.c, cairn-name.c */
+
+int cairn_find_entry(struct cairn_node *dir, const struct vfs_name *name, struct cairn_entry *e);
+int cairn_lookup(struct vfs_node *dir, const struct vfs_name *name, struct vfs_node **node);
+int cairn_parent(struct vfs_node *dir, struct vfs_node **parent);
+int cairn_readdir(struct vfs_node *dir, uint64_t cookie, uint64_t *verifier, vfs_emit_fn *emit, void *arg, bool *eof);
+int cairn_create(struct vfs_call *call, struct vfs_node *dir, const struct vfs_name *name,
+                 const struct vfs_create *what, struct vfs_node **node);
+int cairn_create_unlinked(struct vfs_call *call, struct vfs_node *dir, const struct vfs_create *what,
+                          struct vfs_node **node);
+int cairn_link(struct vfs_node *node, struct vfs_node *dir, const struct vfs_name *name);
+int cairn_remove(struct vfs_node *dir, const struct vfs_name *name, struct vfs_node *node);
+int cairn_rename(struct vfs_node *from_dir, const struct vfs_name *from, struct vfs_node *to_dir,
+                 const struct vfs_name *to, const struct vfs_rename *what);
+
+/* ---- cairn-data.c, cairn-space.c, cairn-xattr.c */
+
+int cairn_read(struct vfs_call *call, struct vfs_node *node, uint64_t offset, uint32_t size);
+int cairn_write(struct vfs_call *call, struct vfs_node *node, struct vfs_write *w);
+int cairn_commit(struct vfs_node *node, uint64_t offset, uint64_t size);
+int cairn_allocate(struct vfs_node *node, uint64_t offset, uint64_t size, bool keep_size);
+int cairn_deallocate(struct vfs_node *node, uint64_t offset, uint64_t size);
+int cairn_zero(struct vfs_node *node, uint64_t offset, uint64_t size, bool keep_size);
+int cairn_seek(struct vfs_node *node, uint64_t offset, uint32_t what, uint64_t *found);
+/* cairn_resize() - cuts or extends, stores the inode with set's other changes already made. */
+int cairn_resize(struct cairn_node *n, uint64_t size);
+int cairn_get_xattr(struct vfs_node *node, const struct vfs_name *name, void *value, uint32_t *size);
+int cairn_set_xattr(struct vfs_node *node, const struct vfs_name *name, const void *value, uint32_t size, uint32_t flags);
+int cairn_list_xattr(struct vfs_node *node, char *names, uint32_t *size);
+int cairn_remove_xattr(struct vfs_node *node, const struct vfs_name *name);
+
+#endif
