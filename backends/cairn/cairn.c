@@ -159,6 +159,7 @@ static int begin_epoch(struct cairn *fs, bool clean)
 	if (fs->mount->read_only)
 		return 0;
 	meta_begin(&txn);
+	txn.frees = true;
 	meta_set(&txn, META_EPOCH, fs->epoch);
 	meta_set(&txn, META_CLEAN, 0);
 	return meta_commit(fs->meta, &txn);
@@ -280,6 +281,7 @@ static void unmount_store(struct vfs_mount *m)
 		cairn_work_stop(fs);
 		int err = cairn_flush_all(fs);
 		meta_begin(&txn);
+		txn.frees = true;
 		meta_set(&txn, META_CLEAN, !err);
 		meta_set(&txn, META_NEXT_INODE, (int64_t)fs->next_inode);
 		if (meta_commit(fs->meta, &txn) || err)
