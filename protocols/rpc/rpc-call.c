@@ -193,6 +193,8 @@ static void finish(struct call *call)
 	if (rq->held_buf)
 		client_buf_put(rq->client, rq->held_buf);
 	arena_fini(&rq->arena);
+	if (rq->record.n_chunks)
+		rq->conn->bulk_size -= rq->record.payload_size;
 	rpc_record_put(rq->client, &rq->record);
 	if (rq->conn) {
 		rq->conn->n_calls--;

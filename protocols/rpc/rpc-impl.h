@@ -9,6 +9,7 @@
 #define RX_SIZE_MAX 262144u    /* once it fills that with one read */
 #define RX_LOOKAHEAD 4096u     /* received behind a payload: the next call's head */
 #define RX_HEAD_MAX 1024u      /* within which a payload's beginning is found */
+#define BULK_MAX (3u << 19)    /* bytes of long payloads of one connection on their way to the server */
 #define RX_BULK_MIN 65536u     /* longer records have their payload received on its own */
 
 #define OUT_DATA_SIZE 64512u
@@ -69,6 +70,7 @@ struct rpc_conn {
 	bool writing;              /* the writer fiber is at work */
 	bool broken;               /* nothing more can be sent */
 	uint32_t n_calls;          /* in flight */
+	uint32_t bulk_size;        /* bytes of their payloads that have chunks of their own */
 };
 
 struct rpc_listener {
@@ -92,6 +94,7 @@ struct rpc_server {
 	struct out_block *spare;
 	uint32_t n_spare;
 	uint32_t n_conns;
+	uint32_t bulk_max;         /* of each connection: payload that waits to be copied is still in the cache then */
 	bool stopping;
 	struct fiber_join fibers;  /* listeners, datagram receivers, connections, datagram calls */
 	struct auth_cache dgram_auth;

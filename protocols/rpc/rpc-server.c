@@ -100,6 +100,7 @@ int rpc_server_create(struct rpc_server **out, struct client *client, const stru
 	}
 	s->loop = loop_current();
 	s->client = client;
+	s->bulk_max = client_can_adopt(client) ? UINT32_MAX : BULK_MAX;
 	s->programs = programs;
 	s->n_programs = n_programs;
 	s->cfg.max_connections = or_default(cfg->max_connections, defaults.max_connections);

@@ -221,6 +221,11 @@ static void disarm(struct loop_poller *p)
 	ring_awake(&container_of(p, struct ring_client, poller)->seg.shared->client_sleeps);
 }
 
+static bool expects(const struct loop_poller *p)
+{
+	return !list_empty(&container_of(p, struct ring_client, poller)->calls);
+}
+
 void ring_client_begin(struct ring_client *rc)
 {
 	struct ring_shared *s = rc->seg.shared;
@@ -318,7 +323,7 @@ static int init(struct ring_client *rc, const char *socket_path, const struct cl
 	int err = client_init(&rc->c, &provider_ring, cfg);
 
 	rc->seg.fd = -1;
-	rc->poller = (struct loop_poller){poll_ring, arm, disarm, flush};
+	rc->poller = (struct loop_poller){poll_ring, arm, disarm, flush, expects};
 	list_init(&rc->calls);
 	list_init(&rc->stranded);
 	list_init(&rc->idle_waiters);

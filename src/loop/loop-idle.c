@@ -2,7 +2,7 @@
  * What a loop does with nothing to run: poll for a while, or sleep.
  *
  * A sleep and a wake-up cost tens of microseconds, so under load it pays to go on looking; without load it burns
- * a core. The loop learns which it is. Whenever an idle spell ends, by polling or by being woken, its length is
+ * a core. So it polls only while a poller expects something, and learns whether that pays. Whenever an idle spell ends, by polling or by being woken, its length is
  * compared with the bound: a short one raises the score, a long one lowers it by more. Only with a good
  * score does the next spell begin with polling. So a loop that waits for minutes stops polling after a few
  * of them, and one that begins to be busy starts polling after a few short sleeps.
@@ -62,6 +62,16 @@ static bool arm_pollers(struct loop *loop)
 	return work;
 }
 
+static bool expects_anything(const struct loop *loop)
+{
+	const struct loop_poller *p;
+
+	LIST_FOREACH(p, &loop->pollers, link)
+		if (p->expects && p->expects(p))
+			return true;
+	return false;
+}
+
 static void disarm_pollers(struct loop *loop)
 {
 	struct loop_poller *p;
@@ -104,12 +114,12 @@ static void wait_a_moment(uint64_t spent_ns)
 		sched_yield();
 }
 
-/* Polls until something turned up (true) or the bound has passed. */
+/* Polls until something turned up (true), or nothing is expected any more, or the bound has passed. */
 static bool spin(struct loop *loop, uint64_t until_ns)
 {
 	uint64_t start_ns = loop->now_ns;
 
-	while (loop->now_ns < until_ns) {
+	while (loop->now_ns < until_ns && expects_anything(loop)) {
 		if (loop_run_pollers(loop) + loop_look(loop) > 0 || loop_has_work(loop)) {
 			score_spell(loop, 0);
 			loop_flush_pollers(loop);

@@ -83,14 +83,16 @@ void loop_timer_stop(struct loop *loop, struct loop_timer *timer);
  * A poller looks at shared memory each turn. poll() handles what is there and returns how many
  * things it did (0: idle). Before sleeping the loop calls arm(): set the need-wakeup flag, look once
  * more; true means work arrived, don't sleep. disarm() follows every wake-up. flush() runs at the end
- * of each turn, after fibers ran: publish what was batched. flush, arm and disarm may be NULL.
- * The loop spins over its pollers up to an adaptive bound (at most spin_us_max) before it sleeps.
+ * of each turn, after fibers ran: publish what was batched. expects() tells whether something may arrive
+ * soon, so that looking again and again is worth the time. All but poll may be NULL (expects: never).
+ * The loop spins over pollers that expect something up to an adaptive bound (at most spin_us_max) before it sleeps.
  */
 struct loop_poller {
 	int (*poll)(struct loop_poller *p);
 	bool (*arm)(struct loop_poller *p);
 	void (*disarm)(struct loop_poller *p);
 	void (*flush)(struct loop_poller *p);
+	bool (*expects)(const struct loop_poller *p);
 	struct list link;
 };
 

@@ -234,6 +234,13 @@ static void flush(struct loop_poller *p)
 	publish(container_of(p, struct ring_attachment, poller));
 }
 
+/* A client that sleeps will ring. */
+static bool expects(const struct loop_poller *p)
+{
+	const struct ring_attachment *a = container_of(p, struct ring_attachment, poller);
+	return !a->ending && !atomic_load_explicit(&a->seg.shared->client_sleeps.value, memory_order_relaxed);
+}
+
 int ring_attachment_init_rings(struct ring_attachment *a)
 {
 	struct ring_shared *s = a->seg.shared;
@@ -244,7 +251,7 @@ int ring_attachment_init_rings(struct ring_attachment *a)
 	ring_consumer_init(&a->sq, &s->sq_tail, &s->sq_head, a->seg.n_entries);
 	ring_producer_init(&a->cq, &s->cq_tail, &s->cq_head, a->seg.n_entries);
 	ring_producer_init(&a->events, &s->event_tail, &s->event_head, RING_EVENTS);
-	a->poller = (struct loop_poller){poll_ring, arm, disarm, flush};
+	a->poller = (struct loop_poller){poll_ring, arm, disarm, flush, expects};
 	return 0;
 }
 

@@ -82,6 +82,11 @@ static void flush_box(struct loop_poller *p)
 	container_of(p, struct mailbox, poller)->n_flushed++;
 }
 
+static bool expects_box(const struct loop_poller *p)
+{
+	return true;
+}
+
 #define N_LETTERS 2000
 
 static void *send_letters(void *arg)
@@ -102,7 +107,7 @@ static void watch_box(void *arg)
 {
 	pthread_t t;
 
-	box.poller = (struct loop_poller){poll_box, arm_box, disarm_box, flush_box};
+	box.poller = (struct loop_poller){poll_box, arm_box, disarm_box, flush_box, expects_box};
 	cr_assert_eq(doorbell_create(&bell), 0);
 	cr_assert_eq(doorbell_watch(loop_current(), &bell, NULL), 0);
 	loop_poller_add(loop_current(), &box.poller);
@@ -139,7 +144,7 @@ static void busy_then_idle(void *arg)
 {
 	uint64_t before;
 
-	box.poller = (struct loop_poller){poll_box, arm_box, disarm_box, flush_box};
+	box.poller = (struct loop_poller){poll_box, arm_box, disarm_box, flush_box, expects_box};
 	loop_poller_add(loop_current(), &box.poller);
 	doorbell_create(&bell);
 	doorbell_watch(loop_current(), &bell, count_up);
