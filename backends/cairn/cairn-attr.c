@@ -6,18 +6,7 @@
 
 #include "backends/cairn/cairn.h"
 
-#define NSEC_BITS 30
 #define INLINE_UNIT 512u /* in which inline data is counted as space */
-
-static uint64_t pack_time(struct op_time t)
-{
-	return (uint64_t)t.sec << NSEC_BITS | t.nsec;
-}
-
-static struct op_time unpack_time(uint64_t v)
-{
-	return (struct op_time){(int64_t)(v >> NSEC_BITS), (uint32_t)(v & ((1u << NSEC_BITS) - 1)), 0};
-}
 
 void cairn_touch(struct cairn_inode *inode, bool data)
 {
@@ -32,12 +21,12 @@ void cairn_stamp_read(struct cairn_node *n)
 {
 	const struct op_attr *a = &n->inode.attr;
 	uint64_t stamp = atomic_load_explicit(&n->read_time, memory_order_relaxed);
-	struct op_time last = stamp ? unpack_time(stamp) : a->atime;
+	struct op_time last = stamp ? op_time_unpack(stamp) : a->atime;
 	if (n->cached.node.mount->read_only || a->nlink == 0)
 		return;
 	if (op_time_cmp(last, a->mtime) > 0 && op_time_cmp(last, a->ctime) > 0)
 		return;
-	atomic_store_explicit(&n->read_time, pack_time(vfs_now()), memory_order_relaxed);
+	atomic_store_explicit(&n->read_time, op_time_pack(vfs_now()), memory_order_relaxed);
 	cairn_queue(n);
 }
 
@@ -46,7 +35,7 @@ struct cairn_inode cairn_inode_stored(const struct cairn_node *n)
 	struct cairn_inode inode = n->inode;
 	uint64_t stamp = atomic_load_explicit(&n->read_time, memory_order_relaxed);
 	if (stamp)
-		inode.attr.atime = unpack_time(stamp);
+		inode.attr.atime = op_time_unpack(stamp);
 	return inode;
 }
 
@@ -85,37 +74,18 @@ int cairn_getattr(struct vfs_node *node, struct op_attr *attr)
 	return 0;
 }
 
-static void set_fields(struct cairn_node *n, const struct op_attr *set)
-{
-	struct op_attr *a = &n->inode.attr;
-	if (set->mask & ATTR_MODE)
-		a->mode = set->mode & 07777;
-	if (set->mask & ATTR_UID)
-		a->uid = set->uid;
-	if (set->mask & ATTR_GID)
-		a->gid = set->gid;
-	if (set->mask & ATTR_ATIME) {
-		a->atime = set->atime;
-		n->read_time = 0;
-	}
-	if (set->mask & ATTR_MTIME)
-		a->mtime = set->mtime;
-	if (set->mask & ATTR_BTIME)
-		a->btime = set->btime;
-	if (set->mask & ATTR_DOS)
-		a->dos = set->dos;
-	/* Setting times is how a client ends an exclusive create: the verifier has served. */
-	if (set->mask & (ATTR_ATIME | ATTR_MTIME))
-		n->inode.verifier = 0;
-}
-
 int cairn_setattr(struct vfs_node *node, const struct op_attr *set)
 {
 	struct cairn_node *n = cairn_node(node);
 	struct cairn_inode before = cairn_inode_stored(n);
 	bool sized = set->mask & ATTR_SIZE;
 	cairn_touch(&n->inode, sized);
-	set_fields(n, set);
+	op_attr_set(&n->inode.attr, set);
+	if (set->mask & ATTR_ATIME)
+		n->read_time = 0;
+	/* Setting times is how a client ends an exclusive create: the verifier has served. */
+	if (set->mask & (ATTR_ATIME | ATTR_MTIME))
+		n->inode.verifier = 0;
 	int err = sized ? cairn_resize(n, set->size) : cairn_flush(n, NULL);
 	if (err)
 		n->inode = before;

@@ -3,18 +3,6 @@
 
 #include "backends/memfs/memfs.h"
 
-#define NSEC_BITS 30
-
-static uint64_t pack_time(struct op_time t)
-{
-	return (uint64_t)t.sec << NSEC_BITS | t.nsec;
-}
-
-static struct op_time unpack_time(uint64_t v)
-{
-	return (struct op_time){(int64_t)(v >> NSEC_BITS), (uint32_t)(v & ((1u << NSEC_BITS) - 1)), 0};
-}
-
 void memfs_touch(struct memfs_node *n, bool data)
 {
 	n->attr.ctime = vfs_now();
@@ -27,9 +15,9 @@ void memfs_touch(struct memfs_node *n, bool data)
 void memfs_stamp_read(struct memfs_node *n)
 {
 	uint64_t stamp = atomic_load_explicit(&n->read_time, memory_order_relaxed);
-	struct op_time last = stamp ? unpack_time(stamp) : n->attr.atime;
+	struct op_time last = stamp ? op_time_unpack(stamp) : n->attr.atime;
 	if (op_time_cmp(last, n->attr.mtime) <= 0 || op_time_cmp(last, n->attr.ctime) <= 0)
-		atomic_store_explicit(&n->read_time, pack_time(vfs_now()), memory_order_relaxed);
+		atomic_store_explicit(&n->read_time, op_time_pack(vfs_now()), memory_order_relaxed);
 }
 
 int memfs_getattr(struct vfs_node *node, struct op_attr *attr)
@@ -38,29 +26,8 @@ int memfs_getattr(struct vfs_node *node, struct op_attr *attr)
 	uint64_t stamp = atomic_load_explicit(&n->read_time, memory_order_relaxed);
 	*attr = n->attr;
 	if (stamp)
-		attr->atime = unpack_time(stamp);
+		attr->atime = op_time_unpack(stamp);
 	return 0;
-}
-
-static void set_fields(struct memfs_node *n, const struct op_attr *set)
-{
-	struct op_attr *a = &n->attr;
-	if (set->mask & ATTR_MODE)
-		a->mode = set->mode & 07777;
-	if (set->mask & ATTR_UID)
-		a->uid = set->uid;
-	if (set->mask & ATTR_GID)
-		a->gid = set->gid;
-	if (set->mask & ATTR_ATIME) {
-		a->atime = set->atime;
-		n->read_time = 0;
-	}
-	if (set->mask & ATTR_MTIME)
-		a->mtime = set->mtime;
-	if (set->mask & ATTR_BTIME)
-		a->btime = set->btime;
-	if (set->mask & ATTR_DOS)
-		a->dos = set->dos;
 }
 
 int memfs_setattr(struct vfs_node *node, const struct op_attr *set)
@@ -70,7 +37,9 @@ int memfs_setattr(struct vfs_node *node, const struct op_attr *set)
 	if (err)
 		return err;
 	memfs_touch(n, set->mask & ATTR_SIZE);
-	set_fields(n, set);
+	op_attr_set(&n->attr, set);
+	if (set->mask & ATTR_ATIME)
+		n->read_time = 0;
 	/* Setting times is how a client ends an exclusive create: the verifier has served. */
 	if (set->mask & (ATTR_ATIME | ATTR_MTIME))
 		n->verifier = 0;

@@ -176,22 +176,9 @@ static int null_getattr(struct vfs_node *node, struct op_attr *attr)
 static int null_setattr(struct vfs_node *node, const struct op_attr *set)
 {
 	struct op_attr *a = &null_of(node)->attr;
-	if (set->mask & ATTR_MODE)
-		a->mode = set->mode;
-	if (set->mask & ATTR_UID)
-		a->uid = set->uid;
-	if (set->mask & ATTR_GID)
-		a->gid = set->gid;
+	op_attr_set(a, set);
 	if (set->mask & ATTR_SIZE)
 		a->size = set->size;
-	if (set->mask & ATTR_ATIME)
-		a->atime = set->atime;
-	if (set->mask & ATTR_MTIME)
-		a->mtime = set->mtime;
-	if (set->mask & ATTR_BTIME)
-		a->btime = set->btime;
-	if (set->mask & ATTR_DOS)
-		a->dos = set->dos;
 	a->ctime = vfs_now();
 	a->change++; /* what caches above us look at: it must move with every change */
 	return 0;

@@ -109,6 +109,13 @@ struct op_statfs {
 	uint64_t time_delta_ns;
 };
 
+/* op_attr_set() - takes over what set->mask names of mode, owner, group, times and DOS flags. The size is the store's to change. */
+void op_attr_set(struct op_attr *attr, const struct op_attr *set);
+
+/* op_time_pack(), op_time_unpack() - a time in one atomic word; seconds from -2^33 to 2^33. */
+uint64_t op_time_pack(struct op_time t);
+struct op_time op_time_unpack(uint64_t packed);
+
 static inline int op_time_cmp(struct op_time a, struct op_time b)
 {
 	if (a.sec != b.sec)
