@@ -147,3 +147,16 @@ void cairn_queue(struct cairn_node *n)
 	}
 	spin_unlock(&fs->dirty_lock);
 }
+
+void cairn_hasten(struct cairn_node *n)
+{
+	struct cairn *fs = cairn_of(n);
+	spin_lock(&fs->dirty_lock);
+	if (n->queued) {
+		list_del(&n->dirty_link);
+		list_push_front(&fs->dirty, &n->dirty_link);
+		n->dirty_since_ns = 0;
+	}
+	spin_unlock(&fs->dirty_lock);
+	fiber_cond_signal(&fs->work);
+}

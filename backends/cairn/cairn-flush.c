@@ -13,6 +13,8 @@ LOG_MODULE("cairn");
 #define AGE_NS (5 * NS_PER_SEC)
 #define PERIOD_NS NS_PER_SEC
 #define PAUSE_NS (100 * NS_PER_MS) /* after a failure */
+#define TRIES 8                    /* nodes that are locked, before others get a turn */
+#define ROOM_NS (2 * NS_PER_SEC)   /* that a full store's writers wait for room */
 
 struct flush {
 	struct cairn_node *n;
@@ -166,7 +168,8 @@ static int build(struct flush *f)
 		return err;
 	uint64_t freed = cairn_ranges_total(&f->freed);
 	f->inode.n_blocks += f->n_made - freed;
-	f->txn.frees = f->n_made <= freed;
+	/* What was accepted is stored, from the reserve if need be. */
+	f->txn.frees = true;
 	meta_add(&f->txn, META_N_BLOCKS, (int64_t)(f->n_made - freed));
 	if (f->n_made && f->fs->current != f->fs->current_stored) {
 		f->fs->current_stored = f->fs->current;
@@ -250,10 +253,10 @@ static struct cairn_node *take_dirty(struct cairn *fs, uint64_t before_ns)
 	return n;
 }
 
+/* With the node locked [r], which is given up, and the reference that the list had. */
 static int flush_one(struct cairn_node *n)
 {
 	struct vfs_node *node = &n->cached.node;
-	fiber_rwlock_rdlock(&node->lock);
 	int err = n->n_dirty || n->changed ? cairn_flush(n, NULL) : 0;
 	fiber_rwlock_rdunlock(&node->lock);
 	if (err) {
@@ -269,15 +272,30 @@ int cairn_flush_all(struct cairn *fs)
 	uint64_t now = loop_now_ns(loop_current());
 	struct cairn_node *n;
 	int err = 0;
-	while (!err && (n = take_dirty(fs, now)))
+	while (!err && (n = take_dirty(fs, now))) {
+		fiber_rwlock_rdlock(&n->cached.node.lock);
 		err = flush_one(n);
+	}
 	return err;
+}
+
+/* The worker waits for no node: who holds it may be waiting for the worker. */
+static struct cairn_node *take_unlocked(struct cairn *fs, uint64_t before_ns)
+{
+	for (int i = 0; i < TRIES; i++) {
+		struct cairn_node *n = take_dirty(fs, before_ns);
+		if (!n || fiber_rwlock_tryrdlock(&n->cached.node.lock))
+			return n;
+		cairn_queue(n);
+		vfs_node_put(&n->cached.node);
+	}
+	return NULL;
 }
 
 static bool flush_some(struct cairn *fs)
 {
-	uint64_t now = loop_now_ns(loop_current());
-	struct cairn_node *n = take_dirty(fs, too_much(fs) ? now : now - MIN(now, AGE_NS));
+	uint64_t now = loop_now_ns(loop_current()), aged = now > AGE_NS ? now - AGE_NS : 0;
+	struct cairn_node *n = take_unlocked(fs, too_much(fs) ? now : aged);
 	if (n && flush_one(n))
 		fiber_sleep_ns(PAUSE_NS);
 	return n != NULL;
@@ -291,11 +309,30 @@ static void work(void *arg)
 		fiber_mutex_unlock(&fs->work_lock);
 		bool did = flush_some(fs) | cairn_reclaim_some(fs);
 		fiber_mutex_lock(&fs->work_lock);
-		if (!did && !fs->stopping)
-			fiber_cond_timedwait(&fs->work, &fs->work_lock, loop_now_ns(loop_current()) + PERIOD_NS);
+		if (did || fs->stopping)
+			continue;
+		fs->n_idle++;
+		fiber_cond_broadcast(&fs->idle);
+		fiber_cond_timedwait(&fs->work, &fs->work_lock, loop_now_ns(loop_current()) + PERIOD_NS);
 	}
 	fiber_mutex_unlock(&fs->work_lock);
 	fiber_join_done(&fs->worker);
+}
+
+bool cairn_make_room(struct cairn *fs)
+{
+	uint64_t until = loop_now_ns(loop_current()) + ROOM_NS, before = fs->n_orphans;
+	if (before == 0 || fs->mount->read_only)
+		return false;
+	fiber_mutex_lock(&fs->work_lock);
+	/* A round that is under way may have passed by what was just removed. */
+	for (uint64_t target = fs->n_idle + 2; fs->n_idle < target && !fs->stopping;) {
+		fiber_cond_broadcast(&fs->work);
+		if (fiber_cond_timedwait(&fs->idle, &fs->work_lock, until))
+			break;
+	}
+	fiber_mutex_unlock(&fs->work_lock);
+	return fs->n_orphans < before;
 }
 
 int cairn_work_start(struct cairn *fs)

@@ -168,26 +168,31 @@ static int apply_txn(struct batch *b, const struct meta_txn *txn)
 
 /* ---- room */
 
-/* Pages on the free list: a walk of it, so only when the file is nearly as large as it may be. */
-static uint64_t free_pages(MDB_txn *txn)
+/* Pages on the free list: a walk of it, which LMDB lets readers make; so only when the file is nearly as large as it may be. */
+static uint64_t free_pages(MDB_env *env)
 {
 	MDB_cursor *cursor;
+	MDB_txn *txn;
 	MDB_val k, v;
 	uint64_t n = 0;
-	if (mdb_cursor_open(txn, 0, &cursor))
+	if (mdb_txn_begin(env, NULL, MDB_RDONLY, &txn))
 		return 0;
+	if (mdb_cursor_open(txn, 0, &cursor)) {
+		mdb_txn_abort(txn);
+		return 0;
+	}
 	while (mdb_cursor_get(cursor, &k, &v, MDB_NEXT) == 0) {
 		size_t count;
 		memcpy(&count, v.mv_data, sizeof(count));
 		n += count;
 	}
 	mdb_cursor_close(cursor);
+	mdb_txn_abort(txn);
 	return n;
 }
 
-static bool has_room(struct batch *b)
+static bool has_room(const struct meta *m)
 {
-	const struct meta *m = b->meta;
 	MDB_envinfo info;
 	if (mdb_env_info(m->env, &info))
 		return false;
@@ -196,7 +201,7 @@ static bool has_room(struct batch *b)
 	reserve = MIN(reserve, (uint64_t)RESERVE_PAGES_MAX);
 	if (m->host_free < m->cfg.reserve)
 		return false;
-	return used + reserve < max || max - MIN(max, used) + free_pages(b->txn) > reserve;
+	return used + reserve < max || max - MIN(max, used) + free_pages(m->env) > reserve;
 }
 
 /* ---- the batch */
@@ -243,7 +248,8 @@ static int batch_job(void *arg)
 	int rc = m->failed ? 0 : mdb_txn_begin(m->env, NULL, 0, &b->txn);
 	if (m->failed || rc)
 		return m->failed ? m->failed : meta_error(rc);
-	return finish_batch(b, run_batch(b, has_room(b)));
+	m->full = !has_room(m);
+	return finish_batch(b, run_batch(b, !m->full));
 }
 
 /* With the lock held, which is given up meanwhile. */

@@ -30,6 +30,7 @@ struct meta {
 	_Atomic uint64_t n_commits;
 	_Atomic uint64_t host_free;
 	_Atomic uint64_t host_total;
+	_Atomic bool full;
 };
 
 enum meta_change { META_PUT = 1, META_DELETE, META_ADD, META_SET };

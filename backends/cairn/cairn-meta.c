@@ -323,5 +323,5 @@ void meta_close(struct meta *m)
 
 void meta_stats(struct meta *m, struct meta_stats *st)
 {
-	*st = (struct meta_stats){m->n_batches, m->n_commits, m->host_free, m->host_total};
+	*st = (struct meta_stats){m->n_batches, m->n_commits, m->host_free, m->host_total, m->full};
 }

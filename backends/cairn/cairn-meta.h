@@ -124,6 +124,7 @@ struct meta_stats {
 	uint64_t n_commits;
 	uint64_t host_free; /* bytes, as of the last batch */
 	uint64_t host_total;
+	bool full; /* only what frees was accepted then */
 };
 
 void meta_stats(struct meta *meta, struct meta_stats *stats);

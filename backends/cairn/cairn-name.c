@@ -31,8 +31,12 @@ static void show_edit(struct edit *e)
 	bool was_dead = e->n->inode.attr.nlink == 0, dead = e->inode.attr.nlink == 0;
 	e->n->inode = e->inode;
 	e->n->read_time = 0;
-	if (was_dead != dead)
-		node_cache_set_dead(&cairn_of(e->n)->nodes, &e->n->cached, dead);
+	if (was_dead == dead)
+		return;
+	cairn_of(e->n)->n_orphans += dead ? 1 : -1;
+	node_cache_set_dead(&cairn_of(e->n)->nodes, &e->n->cached, dead);
+	if (dead)
+		cairn_hasten(e->n);
 }
 
 static bool is_dir(const struct edit *e)
@@ -95,8 +99,8 @@ static int absent(struct cairn_node *dir, const struct vfs_name *name)
 	return err == ERR_NOENT ? 0 : err ? err : ERR_EXIST;
 }
 
-int cairn_create(struct vfs_call *call, struct vfs_node *node, const struct vfs_name *name,
-                 const struct vfs_create *what, struct vfs_node **made)
+static int create(struct vfs_node *node, const struct vfs_name *name, const struct vfs_create *what,
+                  struct vfs_node **made)
 {
 	struct cairn *fs = node->mount->store;
 	struct edit dir = edit_of(node);
@@ -123,6 +127,13 @@ int cairn_create(struct vfs_call *call, struct vfs_node *node, const struct vfs_
 	return cairn_node_adopt(fs, ino, &inode, made);
 }
 
+int cairn_create(struct vfs_call *call, struct vfs_node *dir, const struct vfs_name *name,
+                 const struct vfs_create *what, struct vfs_node **made)
+{
+	int err = create(dir, name, what, made);
+	return err == ERR_NOSPC && cairn_make_room(dir->mount->store) ? create(dir, name, what, made) : err;
+}
+
 int cairn_create_unlinked(struct vfs_call *call, struct vfs_node *dir, const struct vfs_create *what,
                           struct vfs_node **made)
 {
@@ -143,6 +154,7 @@ int cairn_create_unlinked(struct vfs_call *call, struct vfs_node *dir, const str
 	if (err)
 		return err;
 	fs->n_inodes++;
+	fs->n_orphans++;
 	return cairn_node_adopt(fs, ino, &inode, made);
 }
 

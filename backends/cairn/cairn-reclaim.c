@@ -10,8 +10,7 @@
 
 LOG_MODULE("cairn");
 
-#define EXTENTS_AT_ONCE 1024u
-#define XATTRS_AT_ONCE 256u
+#define RECORDS_AT_ONCE 1024u
 
 void cairn_reclaim_later(struct cairn *fs, uint64_t ino)
 {
@@ -24,16 +23,15 @@ void cairn_reclaim_later(struct cairn *fs, uint64_t ino)
 	g->next = fs->gone;
 	fs->gone = g;
 	spin_unlock(&fs->dirty_lock);
+	fiber_cond_signal(&fs->work);
 }
 
 static struct cairn_gone *take_gone(struct cairn *fs)
 {
 	spin_lock(&fs->dirty_lock);
-	struct cairn_gone *g = fs->gone;
-	if (g)
-		fs->gone = g->next;
+	struct cairn_gone *list = TAKE(fs->gone);
 	spin_unlock(&fs->dirty_lock);
-	return g;
+	return list;
 }
 
 struct reclaim {
@@ -41,8 +39,9 @@ struct reclaim {
 	uint64_t ino;
 	struct meta_txn txn;
 	struct cairn_ranges freed;
-	uint32_t n;
-	bool more; /* than one transaction should have */
+	uint32_t n;      /* records so far */
+	uint32_t n_done; /* inodes */
+	bool more;       /* than one transaction should have */
 	int err;
 };
 
@@ -52,7 +51,7 @@ static bool take_extent(void *arg, const struct meta_record *r)
 	struct cairn_extent e;
 	if (meta_key_first(r->key) != k->ino)
 		return false;
-	k->more = k->n++ == EXTENTS_AT_ONCE;
+	k->more = k->n++ >= RECORDS_AT_ONCE;
 	if (k->more)
 		return false;
 	k->err = cairn_extent_decode(r, &e);
@@ -68,7 +67,7 @@ static bool take_xattr(void *arg, const struct meta_record *r)
 	struct reclaim *k = arg;
 	if (meta_key_first(r->key) != k->ino)
 		return false;
-	k->more = k->n++ == XATTRS_AT_ONCE;
+	k->more = k->n++ >= RECORDS_AT_ONCE;
 	if (!k->more)
 		meta_delete(&k->txn, META_XATTRS, r->key);
 	return !k->more;
@@ -80,12 +79,9 @@ static int collect(struct reclaim *k)
 	int err = meta_scan(k->fs->meta, META_EXTENTS, &key, META_FROM, take_extent, k);
 	err = err ? err : k->err;
 	if (!err && !k->more) {
-		k->n = 0;
 		key = meta_key_name(k->ino, "", 0);
 		err = meta_scan(k->fs->meta, META_XATTRS, &key, META_FROM, take_xattr, k);
 	}
-	if (!err)
-		err = cairn_disown(k->fs, &k->txn, &k->freed);
 	return err;
 }
 
@@ -96,29 +92,44 @@ static void put_last(struct reclaim *k)
 	meta_delete(&k->txn, META_INODES, &key);
 	meta_add(&k->txn, META_N_INODES, -1);
 	cairn_delete_orphan(&k->txn, k->ino);
+	k->n_done++;
 }
 
-/* One transaction of it. *more: the inode is still there. */
-static int reclaim_step(struct cairn *fs, uint64_t ino, bool *more)
+/* As many of the list as one transaction may have; the first that is not done stays at its head. */
+static int collect_some(struct reclaim *k, struct cairn_gone **list)
 {
-	struct reclaim k = {.fs = fs, .ino = ino};
+	int err = 0;
+	while (!err && !k->more && *list && k->n < RECORDS_AT_ONCE) {
+		struct cairn_gone *g = *list;
+		k->ino = g->ino;
+		k->n += 4;
+		err = collect(k);
+		if (err || k->more)
+			break;
+		put_last(k);
+		*list = g->next;
+		free(g);
+	}
+	return err ? err : cairn_disown(k->fs, &k->txn, &k->freed);
+}
+
+static int reclaim_step(struct cairn *fs, struct cairn_gone **list)
+{
+	struct reclaim k = {.fs = fs};
 	meta_begin(&k.txn);
 	k.txn.frees = true;
-	int err = collect(&k);
+	int err = collect_some(&k, list);
 	uint64_t freed = cairn_ranges_total(&k.freed);
-	*more = k.more;
-	if (err) {
+	meta_add(&k.txn, META_N_BLOCKS, -(int64_t)freed);
+	if (err)
 		meta_abandon(&k.txn);
-	} else {
-		meta_add(&k.txn, META_N_BLOCKS, -(int64_t)freed);
-		if (!k.more)
-			put_last(&k);
+	else
 		err = meta_commit(fs->meta, &k.txn);
-	}
 	if (!err) {
 		cairn_ranges_release(fs, &k.freed);
 		cairn_refund(fs, freed);
-		fs->n_inodes -= !k.more;
+		fs->n_inodes -= k.n_done;
+		fs->n_orphans -= k.n_done;
 	}
 	cairn_ranges_fini(&k.freed);
 	return err;
@@ -126,21 +137,24 @@ static int reclaim_step(struct cairn *fs, uint64_t ino, bool *more)
 
 bool cairn_reclaim_some(struct cairn *fs)
 {
-	struct cairn_gone *g = take_gone(fs);
-	bool more = true;
+	struct cairn_gone *list = take_gone(fs);
+	bool any = list != NULL;
 	int err = 0;
-	if (!g)
-		return false;
-	while (!err && more && !fs->stopping)
-		err = reclaim_step(fs, g->ino, &more);
+	while (!err && list && !fs->stopping)
+		err = reclaim_step(fs, &list);
 	if (err)
-		log_error("inode %llu: %s; it is reclaimed at the next mount", (unsigned long long)g->ino, err_text(err));
-	free(g);
-	return true;
+		log_error("%s; inodes without names are reclaimed at the next mount", err_text(err));
+	while (list) {
+		struct cairn_gone *g = list;
+		list = g->next;
+		free(g);
+	}
+	return any;
 }
 
 static bool queue_orphan(void *arg, const struct meta_record *r)
 {
+	((struct cairn *)arg)->n_orphans++;
 	cairn_reclaim_later(arg, r->key->number);
 	return true;
 }

@@ -20,11 +20,12 @@ LOG_MODULE("cairn");
 
 /* ---- the budget */
 
+/* Bytes that are accepted must find room for their extents too. */
 static bool fits_host(struct cairn *fs, uint64_t n)
 {
 	struct meta_stats st;
 	meta_stats(fs->meta, &st);
-	return st.host_free >= HOST_RESERVE + (fs->n_dirty + n) * CAIRN_BLOCK_SIZE;
+	return !st.full && st.host_free >= HOST_RESERVE + (fs->n_dirty + n) * CAIRN_BLOCK_SIZE;
 }
 
 int cairn_charge(struct cairn *fs, uint64_t n, bool urgent)

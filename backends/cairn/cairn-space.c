@@ -76,6 +76,8 @@ static int fill_hole(struct growing *g, struct cairn_range hole)
 {
 	struct cairn *fs = cairn_of(g->n);
 	int err = cairn_charge(fs, hole.n, false);
+	if (err == ERR_NOSPC && cairn_make_room(fs))
+		err = cairn_charge(fs, hole.n, false);
 	if (err)
 		return err;
 	g->n_blocks += hole.n;

@@ -298,6 +298,8 @@ static int sync_store(struct vfs_mount *m)
 static int statfs_store(struct vfs_mount *m, struct op_statfs *st)
 {
 	struct cairn *fs = m->store;
+	/* What was removed just now counts as free. */
+	cairn_make_room(fs);
 	uint64_t used = fs->n_blocks * CAIRN_BLOCK_SIZE, capacity = fs->capacity_blocks * CAIRN_BLOCK_SIZE;
 	uint64_t reserve = fs->reserve_blocks * CAIRN_BLOCK_SIZE;
 	struct meta_stats host;

@@ -146,7 +146,10 @@ struct cairn {
 	struct fiber_mutex work_lock; /* of the background worker */
 	struct fiber_cond work;
 	struct fiber_join worker;
+	struct fiber_cond idle;       /* the worker found nothing to do; guarded by work_lock as the rest */
+	uint64_t n_idle;
 	bool stopping;
+	_Atomic uint64_t n_orphans;
 };
 
 struct cairn_gone {
@@ -270,8 +273,9 @@ int cairn_load_dirty(struct cairn_node *n, uint64_t block, uint8_t **bytes);
 uint64_t cairn_drop_dirty(struct cairn_node *n, uint64_t from, uint64_t to);
 /* cairn_next_dirty() - the first dirty block at or after *block, which it becomes; its bytes or NULL. */
 uint8_t *cairn_next_dirty(struct cairn_node *n, uint64_t *block);
-/* cairn_queue() - puts n where the background worker sees it. */
+/* cairn_queue() - puts n where the background worker sees it. cairn_hasten() - if it is there, as the first: it lost its last name. */
 void cairn_queue(struct cairn_node *n);
+void cairn_hasten(struct cairn_node *n);
 
 /* ---- cairn-flush.c */
 
@@ -299,6 +303,11 @@ int cairn_throttle(struct cairn_node *n);
 void cairn_reclaim_later(struct cairn *fs, uint64_t ino);
 /* cairn_reclaim_some() - frees queued inodes; false: none was left. Parks. */
 bool cairn_reclaim_some(struct cairn *fs);
+/*
+ * cairn_make_room() - waits, for a bounded time, until the worker has reclaimed what nobody uses, as far as that needs no
+ * lock that is held. Whether it gave back anything. Parks; any lock may be held.
+ */
+bool cairn_make_room(struct cairn *fs);
 /* cairn_reclaim_find() - queues what was left by an earlier start. */
 int cairn_reclaim_find(struct cairn *fs);
 

@@ -303,6 +303,8 @@ static void check_full_tables(void *arg)
 		cr_assert_eq(bench_remove(b->m->root, name), 0, "removing file %d of %d", i, n);
 	}
 	cr_assert_eq(bench_names(b->m->root, NULL, NULL), 0);
+	cr_assert_eq(bench_make(b->m->root, "again", OP_TYPE_FILE, &node), 0, "what was freed is used again");
+	vfs_node_put(node);
 	bench_unmount(b);
 	cr_assert(bench_tables_agree(b->dir));
 }
