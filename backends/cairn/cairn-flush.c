@@ -192,6 +192,9 @@ static void show(struct flush *f)
 	__atomic_store_n(&n->inode.flags, f->inode.flags, __ATOMIC_RELAXED);
 	__atomic_store_n(&n->inode.inline_size, f->inode.inline_size, __ATOMIC_RELAXED);
 	fiber_rwlock_wrunlock(&n->data_lock);
+	/* What is overwritten is not worth it: the next write takes those blocks. */
+	if (f->change && f->change->unmap.n)
+		cairn_ranges_discard(f->fs, &f->freed);
 	cairn_ranges_release(f->fs, &f->freed);
 	cairn_refund(f->fs, cairn_ranges_total(&f->freed) + dropped - (f->n_made - unwritten));
 }

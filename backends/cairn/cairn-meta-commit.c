@@ -79,6 +79,11 @@ void meta_set(struct meta_txn *txn, uint64_t counter, int64_t value)
 	add_change(txn, META_SET, META_COUNTERS, &key, &value, sizeof(value));
 }
 
+int meta_sync_dir(struct meta *m)
+{
+	return m->cfg.read_only ? 0 : file_sync_dir(m->dir_fd);
+}
+
 /* ---- applying */
 
 struct batch {

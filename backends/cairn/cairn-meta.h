@@ -71,6 +71,9 @@ uint64_t meta_key_second(const struct meta_key *key);
 int meta_open(struct meta **meta, const struct meta_config *cfg);
 void meta_close(struct meta *meta);
 
+/* meta_sync_dir() - the tables' file itself is there after a loss of power. Parks; before the first commit. */
+int meta_sync_dir(struct meta *meta);
+
 /* ---- reading: never parks ---------------------------------------------------------------------- */
 
 /* meta_get() - value has room for *size bytes and gets the body; *size: the full size, also with ERR_TOOSMALL. ERR_NOENT, ERR_IO. */

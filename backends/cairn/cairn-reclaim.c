@@ -126,6 +126,7 @@ static int reclaim_step(struct cairn *fs, struct cairn_gone **list)
 	else
 		err = meta_commit(fs->meta, &k.txn);
 	if (!err) {
+		cairn_ranges_discard(fs, &k.freed);
 		cairn_ranges_release(fs, &k.freed);
 		cairn_refund(fs, freed);
 		fs->n_inodes -= k.n_done;

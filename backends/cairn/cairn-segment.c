@@ -16,6 +16,7 @@ LOG_MODULE("cairn");
 
 #define SEGMENTS_MAX (1u << 18)
 #define WORDS (CAIRN_SEGMENT_BLOCKS / 64)
+#define DISCARD_MIN 16u /* blocks */
 #define HOST_RESERVE (64ULL << 20) /* bytes of the host's file system that writers leave */
 
 /* ---- the budget */
@@ -339,6 +340,17 @@ int cairn_blocks_write(struct cairn *fs, uint64_t place, struct iovec *iov, int 
 	if (!err)
 		__atomic_add_fetch(&s->written, 1, __ATOMIC_RELEASE);
 	return err;
+}
+
+/* Short ones are left: they are soon written again. Where the host cannot do it, nothing is lost. */
+void cairn_ranges_discard(struct cairn *fs, const struct cairn_ranges *r)
+{
+	struct cairn_segment *s;
+	for (uint32_t i = 0; i < r->n; i++) {
+		uint64_t at = r->list[i].first % CAIRN_SEGMENT_BLOCKS * CAIRN_BLOCK_SIZE;
+		if (r->list[i].n >= DISCARD_MIN && segment_of(fs, r->list[i].first, &s) == 0)
+			file_allocate(s->file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, at, r->list[i].n * CAIRN_BLOCK_SIZE);
+	}
 }
 
 /* With sync_lock held, which is given up meanwhile. */

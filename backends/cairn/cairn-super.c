@@ -142,6 +142,7 @@ struct dir_job {
 	const char *path;
 	int fd;
 	int lock_fd;
+	int parent_fd; /* of the directory above a store that is made; -1: it may not be opened */
 	char holder[32]; /* who has the lock */
 	const char *what;
 };
@@ -220,12 +221,16 @@ static int create_job(void *arg)
 	if (!err)
 		err = take_lock(job, O_CREAT);
 	if (!err)
+		job->parent_fd = openat(job->fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (!err)
 		err = make_own_dir(job, "meta");
 	return err ? err : make_own_dir(job, "data");
 }
 
 static void dir_job_end(struct dir_job *job)
 {
+	if (job->parent_fd >= 0)
+		close(TAKE_FD(job->parent_fd));
 	if (job->lock_fd >= 0)
 		close(TAKE_FD(job->lock_fd));
 	if (job->fd >= 0)
@@ -270,7 +275,7 @@ static void write_holder(int dir_fd)
 
 int cairn_store_lock(const char *path, int *dir_fd, int *lock_fd, char **why)
 {
-	struct dir_job job = {.path = path, .fd = -1, .lock_fd = -1};
+	struct dir_job job = {.path = path, .fd = -1, .lock_fd = -1, .parent_fd = -1};
 	int err = loop_block(lock_job, &job);
 	if (err) {
 		err = explain(&job, err, why);
@@ -283,9 +288,16 @@ int cairn_store_lock(const char *path, int *dir_fd, int *lock_fd, char **why)
 	return 0;
 }
 
+/* The directory's own name must last too, where one may see to it. */
+static int write_store(const struct dir_job *job, const struct cairn_super *super)
+{
+	int err = super_write(job->fd, super);
+	return err || job->parent_fd < 0 ? err : file_sync_dir(job->parent_fd);
+}
+
 int cairn_store_create(const char *path, const struct cairn_store_options *opt, char **why)
 {
-	struct dir_job job = {.path = path, .fd = -1, .lock_fd = -1};
+	struct dir_job job = {.path = path, .fd = -1, .lock_fd = -1, .parent_fd = -1};
 	struct cairn_super super = {
 		.format = CAIRN_FORMAT,
 		.incompat = CAIRN_INCOMPAT_LITTLE64,
@@ -301,7 +313,7 @@ int cairn_store_create(const char *path, const struct cairn_store_options *opt, 
 	int err = loop_block(create_job, &job);
 	if (err)
 		err = explain(&job, err, why);
-	else if ((err = super_write(job.fd, &super)))
+	else if ((err = write_store(&job, &super)))
 		fail(why, err, path, err_text(err));
 	dir_job_end(&job);
 	return err;

@@ -188,6 +188,8 @@ static int load_store(struct cairn *fs, const char *path)
 	struct open_job job = {fs, path};
 	int err = loop_block(open_job, &job);
 	if (!err)
+		err = meta_sync_dir(fs->meta);
+	if (!err)
 		err = read_counters(fs);
 	if (!err)
 		err = cairn_segments_init(fs);
@@ -305,7 +307,7 @@ static int statfs_store(struct vfs_mount *m, struct op_statfs *st)
 	struct meta_stats host;
 	meta_stats(fs->meta, &host);
 	if (capacity == 0) {
-		capacity = used + host.host_free;
+		capacity = used - fs->n_dirty * CAIRN_BLOCK_SIZE + host.host_free;
 		reserve = 0;
 	}
 	uint64_t left = capacity - MIN(used, capacity);

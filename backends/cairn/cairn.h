@@ -230,6 +230,8 @@ int cairn_blocks_write(struct cairn *fs, uint64_t place, struct iovec *iov, int 
 int cairn_blocks_sync(struct cairn *fs, const struct cairn_ranges *ranges);
 int cairn_ranges_add(struct cairn_ranges *r, struct cairn_range range);
 void cairn_ranges_release(struct cairn *fs, struct cairn_ranges *r);
+/* cairn_ranges_discard() - gives long ranges, held but not used any more, back to the host. */
+void cairn_ranges_discard(struct cairn *fs, const struct cairn_ranges *r);
 void cairn_ranges_fini(struct cairn_ranges *r);
 
 /* ---- cairn-extent.c: what is where in a file */
