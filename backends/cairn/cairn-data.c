@@ -192,7 +192,7 @@ static int gather(struct cairn_node *n, const struct vfs_write *w)
 	int err = cairn_reserve_dirty(n, first, n_blocks, false, &charged);
 	if (err == ERR_NOSPC && is_allocated(n, first, n_blocks))
 		err = cairn_reserve_dirty(n, first, n_blocks, true, &charged);
-	else if (err == ERR_NOSPC && cairn_make_room(cairn_of(n)))
+	else if (err == ERR_NOSPC && cairn_make_room(cairn_of(n), CAIRN_ROOM_NS))
 		err = cairn_reserve_dirty(n, first, n_blocks, false, &charged);
 	if (err)
 		return err;

@@ -14,7 +14,6 @@ LOG_MODULE("cairn");
 #define PERIOD_NS NS_PER_SEC
 #define PAUSE_NS (100 * NS_PER_MS) /* after a failure */
 #define TRIES 8                    /* nodes that are locked, before others get a turn */
-#define ROOM_NS (2 * NS_PER_SEC)   /* that a full store's writers wait for room */
 
 struct flush {
 	struct cairn_node *n;
@@ -322,9 +321,9 @@ static void work(void *arg)
 	fiber_join_done(&fs->worker);
 }
 
-bool cairn_make_room(struct cairn *fs)
+bool cairn_make_room(struct cairn *fs, uint64_t wait_ns)
 {
-	uint64_t until = loop_now_ns(loop_current()) + ROOM_NS, before = fs->n_orphans;
+	uint64_t until = loop_now_ns(loop_current()) + wait_ns, before = fs->n_orphans;
 	if (before == 0 || fs->mount->read_only)
 		return false;
 	fiber_mutex_lock(&fs->work_lock);

@@ -131,7 +131,7 @@ int cairn_create(struct vfs_call *call, struct vfs_node *dir, const struct vfs_n
                  const struct vfs_create *what, struct vfs_node **made)
 {
 	int err = create(dir, name, what, made);
-	return err == ERR_NOSPC && cairn_make_room(dir->mount->store) ? create(dir, name, what, made) : err;
+	return err == ERR_NOSPC && cairn_make_room(dir->mount->store, CAIRN_ROOM_NS) ? create(dir, name, what, made) : err;
 }
 
 int cairn_create_unlinked(struct vfs_call *call, struct vfs_node *dir, const struct vfs_create *what,

@@ -76,7 +76,7 @@ static int fill_hole(struct growing *g, struct cairn_range hole)
 {
 	struct cairn *fs = cairn_of(g->n);
 	int err = cairn_charge(fs, hole.n, false);
-	if (err == ERR_NOSPC && cairn_make_room(fs))
+	if (err == ERR_NOSPC && cairn_make_room(fs, CAIRN_ROOM_NS))
 		err = cairn_charge(fs, hole.n, false);
 	if (err)
 		return err;

@@ -17,6 +17,7 @@ LOG_MODULE("cairn");
 #define CACHE_MIN (1ULL << 20)
 #define IDLE_NODES_MAX 65536u
 #define META_HOST_RESERVE (16ULL << 20)
+#define STATFS_WAIT_NS (200 * NS_PER_MS)
 #define RESERVE_SHARE 128u /* of the capacity */
 #define RESERVE_BLOCKS_MAX 16384u
 
@@ -301,7 +302,7 @@ static int statfs_store(struct vfs_mount *m, struct op_statfs *st)
 {
 	struct cairn *fs = m->store;
 	/* What was removed just now counts as free. */
-	cairn_make_room(fs);
+	cairn_make_room(fs, STATFS_WAIT_NS);
 	uint64_t used = fs->n_blocks * CAIRN_BLOCK_SIZE, capacity = fs->capacity_blocks * CAIRN_BLOCK_SIZE;
 	uint64_t reserve = fs->reserve_blocks * CAIRN_BLOCK_SIZE;
 	struct meta_stats host;

@@ -305,11 +305,12 @@ int cairn_throttle(struct cairn_node *n);
 void cairn_reclaim_later(struct cairn *fs, uint64_t ino);
 /* cairn_reclaim_some() - frees queued inodes; false: none was left. Parks. */
 bool cairn_reclaim_some(struct cairn *fs);
+#define CAIRN_ROOM_NS (2 * NS_PER_SEC) /* that a full store's writers wait for room */
 /*
- * cairn_make_room() - waits, for a bounded time, until the worker has reclaimed what nobody uses, as far as that needs no
+ * cairn_make_room() - waits, at most that long, until the worker has reclaimed what nobody uses, as far as that needs no
  * lock that is held. Whether it gave back anything. Parks; any lock may be held.
  */
-bool cairn_make_room(struct cairn *fs);
+bool cairn_make_room(struct cairn *fs, uint64_t wait_ns);
 /* cairn_reclaim_find() - queues what was left by an earlier start. */
 int cairn_reclaim_find(struct cairn *fs);
 
