@@ -187,6 +187,14 @@ static int unmount_job(void *arg)
 	return umount2(m->opt.dir, UMOUNT_NOFOLLOW | MNT_DETACH) ? err_from_errno(errno) : 1;
 }
 
+static void end_serving(struct loop_timer *grace)
+{
+	struct mnt *m = container_of(grace, struct mnt, grace);
+	if (m->device)
+		stream_cancel(m->device);
+}
+
+/* Counts as a request: the kernel may end the device before the system call that unmounts has returned. */
 static void unmount(void *arg)
 {
 	struct mnt *m = arg;
@@ -194,10 +202,18 @@ static void unmount(void *arg)
 	if (done > 0)
 		log_warn("%s is in use: what uses it loses it", m->opt.dir);
 	/* Even then another mount namespace may hold a copy: its users lose it, too. */
-	if (done >= 0)
-		fiber_sleep_ns(DETACHED_GRACE_NS);
 	if (m->device)
-		stream_cancel(m->device);
+		loop_timer_start(m->loop, &m->grace, loop_now_ns(m->loop) + (done < 0 ? 0 : DETACHED_GRACE_NS));
+	fiber_join_done(&m->requests);
+}
+
+static int start_unmount(struct mnt *m)
+{
+	fiber_join_add(&m->requests, 1);
+	int err = fiber_start(m->loop, unmount, m);
+	if (err)
+		fiber_join_done(&m->requests);
+	return err;
 }
 
 static struct mnt *the_mount;
@@ -209,7 +225,7 @@ static void stop(struct doorbell *bell)
 		loop_stop(m->loop);
 	else if (m->unmounting)
 		stream_cancel(m->device);
-	else if (fiber_start(m->loop, unmount, m))
+	else if (start_unmount(m))
 		stream_cancel(m->device);
 	m->unmounting = true;
 }
@@ -237,6 +253,7 @@ static void close_all(struct mnt *m)
 {
 	mnt_watch_stop(m);
 	fiber_join_wait(&m->requests);
+	loop_timer_stop(m->loop, &m->grace);
 	if (m->device)
 		stream_close(TAKE(m->device));
 	if (m->session) {
@@ -270,6 +287,7 @@ static void run(void *arg)
 static int serve(struct mnt *m)
 {
 	struct loop_config cfg = {.engine = LOOP_AUTO, .spin_us_max = 20};
+	m->grace.fn = end_serving;
 	int err = loop_create(&m->loop, &cfg);
 	if (err) {
 		log_error("no loop: %s", err_text(err));

@@ -96,6 +96,7 @@ struct mnt {
 	bool inval_all;              /* the queue overflowed */
 	bool stopping;               /* no more invalidations */
 	bool unmounting;
+	struct loop_timer grace;     /* for what still uses a mount that is gone from its place */
 	int exit_code;
 	struct mnt_inval invals[MNT_INVALS_MAX];
 };
