@@ -309,7 +309,8 @@ static void work(void *arg)
 	fiber_mutex_lock(&fs->work_lock);
 	while (!fs->stopping) {
 		fiber_mutex_unlock(&fs->work_lock);
-		bool did = flush_some(fs) | cairn_reclaim_some(fs);
+		bool did = flush_some(fs);
+		did = cairn_reclaim_some(fs) || did;
 		fiber_mutex_lock(&fs->work_lock);
 		if (did || fs->stopping)
 			continue;

@@ -340,7 +340,11 @@ static void enter_sandbox(void)
 {
 	static const char *const everything[] = {"/", NULL};
 
-	if (config_bool(nfsd.config, "server", "sandbox") && !(sandbox_files(NULL, everything) & sandbox_calls()))
+	if (!config_bool(nfsd.config, "server", "sandbox"))
+		return;
+	bool files = sandbox_files(NULL, everything);
+	bool calls = sandbox_calls();
+	if (!files || !calls)
 		log_notice("this kernel offers no complete sandbox");
 }
 
