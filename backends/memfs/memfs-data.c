@@ -213,12 +213,34 @@ static int adopt(struct memfs_node *n, struct memfs_ref *ref, struct source *s, 
 	return 0;
 }
 
-/* Makes sure that ref has a chunk; a new one is zero but for what the piece will overwrite. */
-static int ensure_chunk(struct memfs_node *n, struct memfs_ref *ref, const struct piece *p)
+/* A new chunk, zero but for what the piece will overwrite. */
+static int take_chunk(struct memfs_node *n, struct memfs_ref *ref, const struct piece *p)
 {
-	if (ref->chunk)
-		return 0;
 	return pages_alloc(n->node.mount->pages, p->at, p->at + p->size, &ref->chunk);
+}
+
+static void copy_granules(uint8_t *to, const uint8_t *from, uint32_t mask)
+{
+	for (; mask; mask &= mask - 1) {
+		uint32_t at = (uint32_t)__builtin_ctz(mask) * MEMFS_GRANULE;
+		memcpy(to + at, from + at, MEMFS_GRANULE);
+	}
+}
+
+/* An answered read may still refer to the chunk: it keeps the old bytes, the file goes on with a copy. */
+static int unshare(struct memfs_node *n, struct memfs_ref *ref)
+{
+	struct pages *pages = n->node.mount->pages;
+	uint32_t chunk;
+	if (likely(pages_refs(pages, ref->chunk) == 1))
+		return 0;
+	int err = pages_alloc(pages, 0, 0, &chunk);
+	if (err)
+		return err;
+	copy_granules(pages_base(pages) + pages_offset(chunk), bytes_of(n, ref), ref->present);
+	pages_put_touched(pages, ref->chunk, ref->present);
+	ref->chunk = chunk;
+	return 0;
 }
 
 static int write_piece(struct memfs_node *n, struct source *s, const struct piece *p)
@@ -230,7 +252,7 @@ static int write_piece(struct memfs_node *n, struct source *s, const struct piec
 	if (chunk)
 		return adopt(n, ref, s, chunk);
 	bool fresh = ref->chunk == PAGE_CHUNK_NONE;
-	int err = ensure_chunk(n, ref, p);
+	int err = fresh ? take_chunk(n, ref, p) : unshare(n, ref);
 	if (err)
 		return err;
 	err = add_granules(n, ref, touched(p));
@@ -277,7 +299,7 @@ static int allocate_piece(struct memfs_node *n, const struct piece *p)
 		return ERR_NOSPC;
 	bool fresh = ref->chunk == PAGE_CHUNK_NONE;
 	struct piece nothing = {p->index, 0, 0};
-	int err = ensure_chunk(n, ref, &nothing);
+	int err = fresh ? take_chunk(n, ref, &nothing) : 0;
 	if (!err)
 		err = add_granules(n, ref, touched(p));
 	if (err && fresh && ref->chunk)

@@ -188,7 +188,7 @@ static void write_or_read(struct test *t, unsigned index, void *arg)
 	uint8_t *data = memory(t, 4096);
 	unsigned i;
 
-	for (i = 0; i < 60; i++) {
+	for (i = 0; i < 300; i++) {
 		if (index < 4) {
 			memset(data, (int)('a' + index), 4096);
 			if (fs_write(t, &r->f, 0, data, 4096))

@@ -263,3 +263,30 @@ Test(memfs, whole_chunks_are_adopted)
 {
 	bench_run(NULL, adoption);
 }
+
+static void reading(struct bench *b)
+{
+	static uint8_t old[8192], new[4096];
+	struct op_handle f;
+	memset(old, 'o', sizeof(old));
+	memset(new, 'n', sizeof(new));
+	cr_assert_eq(bench_create(b, &b->root, "f", 0644, &f), 0);
+	cr_assert_eq(bench_write(b, &f, 0, old, sizeof(old)), 0);
+	struct op *op = bench_op(b, OP_read, &f);
+	op->in.read.size = sizeof(old);
+	cr_assert_eq(bench_go(b), 0);
+	cr_assert_eq(op->n_segs, 1);
+	const uint8_t *answer = pages_base(vfs_pages(b->vfs)) + op->segs[0].offset;
+	struct vfs_pins pins = b->pins;
+	cr_assert_eq(bench_write(b, &f, 2048, new, sizeof(new)), 0);
+	cr_expect_arr_eq(answer, old, sizeof(old), "what was answered is what the file was then");
+	vfs_pins_release(b->vfs, &pins);
+	uint32_t size = sizeof(old);
+	cr_assert_eq(bench_read(b, &f, 0, old, &size), 0);
+	cr_expect(old[2047] == 'o' && old[2048] == 'n' && old[6143] == 'n' && old[6144] == 'o');
+}
+
+Test(memfs, a_write_leaves_alone_what_a_read_has_answered)
+{
+	bench_run(NULL, reading);
+}
