@@ -125,6 +125,29 @@ struct vfs_rename {
 	uint32_t flags;          /* 0 or RENAME_EXCHANGE */
 };
 
+/* A number that a store tells of itself; bytes end in "_bytes". NULL-terminated names that stay. */
+typedef void backend_stat_fn(void *arg, const char *name, uint64_t value);
+
+enum scrub_run { SCRUB_IDLE, SCRUB_RUNNING, SCRUB_PAUSED, SCRUB_STOPPED, SCRUB_DONE, SCRUB_FAILED };
+
+/* How far verifying a store's checksums in the background has come. */
+struct scrub_state {
+	uint32_t run;             /* enum scrub_run */
+	int err;                  /* with SCRUB_FAILED */
+	uint64_t started_ns;      /* since 1970; 0: never */
+	uint64_t ended_ns;        /* 0: not yet */
+	uint64_t rate_bytes;      /* a second at most; 0: no limit */
+	uint64_t done_bytes;      /* of data, verified in this run */
+	uint64_t total_bytes;     /* about as much as there is */
+	uint64_t done_records;
+	uint64_t total_records;   /* about */
+	uint64_t bad_records;
+	uint64_t bad_bytes;
+	char last_bad[256];       /* the place found last, for people; "": none */
+};
+
+enum scrub_command { SCRUB_START, SCRUB_PAUSE, SCRUB_STOP };
+
 struct backend_ops {
 	uint32_t abi; /* VFS_BACKEND_ABI */
 	uint32_t caps;
@@ -221,6 +244,19 @@ struct backend_ops {
 	int (*set_xattr)(struct vfs_node *node, const struct vfs_name *name, const void *value, uint32_t size, uint32_t flags); /* [w] */
 	int (*list_xattr)(struct vfs_node *node, char *names, uint32_t *size); /* [r] as get_xattr */
 	int (*remove_xattr)(struct vfs_node *node, const struct vfs_name *name); /* [w] ERR_NODATA */
+
+	/* -- care of a store: no lock held; NULL: there is nothing of the kind ------------------------ */
+
+	/* Calls emit for each number, always the same ones in the same order. Never parks. */
+	void (*stats)(struct vfs_mount *m, backend_stat_fn *emit, void *arg);
+	/*
+	 * Begins, goes on with, pauses or gives up verifying everything in the background; rate_bytes: for SCRUB_START, bytes of data
+	 * a second, 0: as fast as it can. A pause outlasts a restart. ERR_BUSY: it runs; ERR_NOENT: it does not; ERR_ROFS. Parks.
+	 */
+	int (*scrub)(struct vfs_mount *m, enum scrub_command command, uint64_t rate_bytes);
+	void (*scrub_state)(struct vfs_mount *m, struct scrub_state *state); /* never parks */
+	/* Capacity for file data in bytes from now on. ERR_RANGE: below what is used. Parks. */
+	int (*grow)(struct vfs_mount *m, uint64_t capacity);
 };
 
 /* -- what a backend may call during an operation ---------------------------------------------------- */
