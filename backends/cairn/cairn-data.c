@@ -69,6 +69,8 @@ static int read_extent(struct reading *r, uint64_t block, uint64_t end, uint64_t
 		return read_written(r, &e, n);
 	if (e.kind == CAIRN_IN_RECORD)
 		return cairn_load_inline(r->n, block_at(r, block));
+	if (e.kind == CAIRN_LOST)
+		return ERR_IO;
 	for (uint64_t i = 0; i < n; i++)
 		memset(block_at(r, block + i), 0, CAIRN_BLOCK_SIZE);
 	return 0;

@@ -32,7 +32,8 @@ static void cut_front(struct cairn_extent *e, uint64_t block)
 {
 	uint64_t skip = block - e->first;
 	e->first = block;
-	e->place += skip;
+	if (cairn_has_blocks(e->kind))
+		e->place += skip;
 	e->n -= skip;
 	if (e->kind == CAIRN_WRITTEN)
 		memmove(e->sums, e->sums + skip, e->n * sizeof(e->sums[0]));
@@ -154,7 +155,7 @@ static bool cut_extent(void *arg, const struct meta_record *r)
 	if (met <= 0)
 		return met == 0;
 	cairn_delete_extent(w->txn, w->ino, e.first);
-	for (uint32_t at = w->at; !w->err && next_cut(w->what, &at, &first, end, &part);)
+	for (uint32_t at = w->at; !w->err && cairn_has_blocks(e.kind) && next_cut(w->what, &at, &first, end, &part);)
 		w->err = cairn_ranges_add(w->freed, (struct cairn_range){e.place + part.first - e.first, part.n});
 	first = e.first;
 	for (uint32_t at = w->at; next_rest(w->what, &at, &first, end, &part);) {
@@ -270,6 +271,8 @@ int cairn_load_block(struct cairn_node *n, uint64_t block, uint8_t *bytes)
 		return err;
 	if (e.kind == CAIRN_IN_RECORD)
 		return cairn_load_inline(n, bytes);
+	if (e.kind == CAIRN_LOST)
+		return ERR_IO;
 	if (e.kind != CAIRN_WRITTEN) {
 		memset(bytes, 0, CAIRN_BLOCK_SIZE);
 		return 0;

@@ -115,19 +115,20 @@ static void report(enum meta_table table, const MDB_val *key)
 	log_error("damaged record in table %s, key %s", tables[table].name, text);
 }
 
-int meta_check(enum meta_table table, const MDB_val *key, const MDB_val *value, struct meta_record *r)
+static bool sum_matches(enum meta_table table, const MDB_val *key, const MDB_val *value)
 {
 	struct cursor c;
-	uint64_t sum = 0;
-	if (value->mv_size >= META_HEAD_SIZE + META_SUM_SIZE) {
-		cursor_init(&c, (uint8_t *)value->mv_data + value->mv_size - META_SUM_SIZE, META_SUM_SIZE);
-		sum = cursor_le64(&c);
-	}
-	if (value->mv_size < META_HEAD_SIZE + META_SUM_SIZE ||
-	    sum != meta_sum(table, key, value->mv_data, value->mv_size - META_SUM_SIZE)) {
-		report(table, key);
+	if (value->mv_size < META_HEAD_SIZE + META_SUM_SIZE)
+		return false;
+	cursor_init(&c, (uint8_t *)value->mv_data + value->mv_size - META_SUM_SIZE, META_SUM_SIZE);
+	return cursor_le64(&c) == meta_sum(table, key, value->mv_data, value->mv_size - META_SUM_SIZE);
+}
+
+static int check_record(enum meta_table table, const MDB_val *key, const MDB_val *value, struct meta_record *r)
+{
+	struct cursor c;
+	if (!sum_matches(table, key, value))
 		return ERR_IO;
-	}
 	cursor_init(&c, value->mv_data, META_HEAD_SIZE);
 	uint8_t version = cursor_u8(&c);
 	cursor_skip(&c, 7);
@@ -135,6 +136,14 @@ int meta_check(enum meta_table table, const MDB_val *key, const MDB_val *value, 
 	r->body = (const uint8_t *)value->mv_data + META_HEAD_SIZE;
 	r->size = (uint32_t)(value->mv_size - META_HEAD_SIZE - META_SUM_SIZE);
 	return version == META_RECORD_VERSION ? 0 : ERR_NOTSUPP;
+}
+
+int meta_check(enum meta_table table, const MDB_val *key, const MDB_val *value, struct meta_record *r)
+{
+	int err = check_record(table, key, value, r);
+	if (err == ERR_IO)
+		report(table, key);
+	return err;
 }
 
 /* ---- readers */
@@ -246,6 +255,52 @@ int meta_counter(struct meta *m, uint64_t counter, int64_t *value)
 	cursor_init(&c, body, size);
 	*value = (int64_t)cursor_le64(&c);
 	return cursor_failed(&c) ? ERR_IO : 0;
+}
+
+/* As it is stored. */
+static void show_damaged(const MDB_val *value, struct meta_record *r, int err)
+{
+	r->err = err;
+	if (err) {
+		r->body = value->mv_data;
+		r->size = (uint32_t)value->mv_size;
+		r->batch = 0;
+	}
+}
+
+static int inspect_all(MDB_cursor *cursor, enum meta_table table, MDB_val *k, meta_visit_fn *visit, void *arg)
+{
+	struct meta_key key;
+	struct meta_record r = {.key = &key};
+	MDB_val v;
+	int rc = mdb_cursor_get(cursor, k, &v, MDB_SET_RANGE);
+	for (; rc == 0; rc = mdb_cursor_get(cursor, k, &v, MDB_NEXT)) {
+		if (k->mv_size > META_KEY_MAX)
+			return ERR_IO;
+		key.size = (uint32_t)k->mv_size;
+		memcpy(key.bytes, k->mv_data, k->mv_size);
+		show_damaged(&v, &r, check_record(table, k, &v, &r));
+		if (!visit(arg, &r))
+			return 0;
+	}
+	return rc == MDB_NOTFOUND ? 0 : meta_error(rc);
+}
+
+int meta_inspect(struct meta *m, enum meta_table table, const struct meta_key *key, meta_visit_fn *visit, void *arg)
+{
+	MDB_val k = meta_key_val(key);
+	MDB_cursor *cursor;
+	MDB_txn *txn;
+	int err = reader_get(m, &txn);
+	if (err)
+		return err;
+	err = meta_error(mdb_cursor_open(txn, m->tables[table], &cursor));
+	if (!err) {
+		err = inspect_all(cursor, table, &k, visit, arg);
+		mdb_cursor_close(cursor);
+	}
+	reader_put(m, txn);
+	return err;
 }
 
 /* ---- opening */

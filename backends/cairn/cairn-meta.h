@@ -84,6 +84,7 @@ struct meta_record {
 	const uint8_t *body; /* valid during the call */
 	uint32_t size;
 	uint64_t batch;
+	int err;             /* with meta_inspect(): ERR_IO of a damaged record, whose body is all that is stored, header and checksum too */
 };
 
 /* A scan's visitor: false ends it. Runs inside a read transaction: must not park. */
@@ -97,6 +98,12 @@ enum meta_from { META_FROM, META_FROM_OR_BEFORE };
  */
 int meta_scan(struct meta *meta, enum meta_table table, const struct meta_key *key, enum meta_from from,
               meta_visit_fn *visit, void *arg);
+
+/*
+ * meta_inspect() - as meta_scan() from key on, but records that do not check are visited too, with err set, and not
+ * reported. For those who look for damage.
+ */
+int meta_inspect(struct meta *meta, enum meta_table table, const struct meta_key *key, meta_visit_fn *visit, void *arg);
 
 /* meta_counter() - 0 if it was never changed. */
 int meta_counter(struct meta *meta, uint64_t counter, int64_t *value);

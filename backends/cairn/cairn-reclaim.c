@@ -55,7 +55,7 @@ static bool take_extent(void *arg, const struct meta_record *r)
 	if (k->more)
 		return false;
 	k->err = cairn_extent_decode(r, &e);
-	if (!k->err)
+	if (!k->err && cairn_has_blocks(e.kind))
 		k->err = cairn_ranges_add(&k->freed, (struct cairn_range){e.place, e.n});
 	if (!k->err)
 		meta_delete(&k->txn, META_EXTENTS, r->key);

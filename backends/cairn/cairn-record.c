@@ -168,6 +168,11 @@ uint32_t cairn_block_sum(const void *block)
 	return (uint32_t)XXH3_64bits(block, CAIRN_BLOCK_SIZE);
 }
 
+bool cairn_has_blocks(enum cairn_extent_kind kind)
+{
+	return kind == CAIRN_WRITTEN || kind == CAIRN_UNWRITTEN;
+}
+
 uint32_t cairn_extent_encode(const struct cairn_extent *e, uint8_t body[CAIRN_EXTENT_SIZE_MAX])
 {
 	struct cursor c;
@@ -178,7 +183,7 @@ uint32_t cairn_extent_encode(const struct cairn_extent *e, uint8_t body[CAIRN_EX
 	cursor_put_le32(&c, KEY_NONE);
 	cursor_put_le64(&c, e->n);
 	cursor_put_le64(&c, e->place);
-	cursor_put_le64(&c, e->n);
+	cursor_put_le64(&c, cairn_has_blocks(e->kind) ? e->n : 0);
 	cursor_put_le64(&c, e->born);
 	cursor_put_le64(&c, 0);
 	for (uint64_t i = 0; e->kind == CAIRN_WRITTEN && i < e->n; i++)
@@ -202,7 +207,7 @@ int cairn_extent_decode(const struct meta_record *r, struct cairn_extent *e)
 	if (e->born == 0)
 		e->born = r->batch;
 	e->kind = kind;
-	if ((kind != CAIRN_WRITTEN && kind != CAIRN_UNWRITTEN) || e->n == 0 || e->n > CAIRN_BLOCKS_MAX ||
+	if (kind < CAIRN_WRITTEN || kind > CAIRN_LOST || e->n == 0 || e->n > CAIRN_BLOCKS_MAX ||
 	    (kind == CAIRN_WRITTEN && e->n > CAIRN_EXTENT_MAX))
 		return ERR_IO;
 	for (uint64_t i = 0; kind == CAIRN_WRITTEN && i < e->n; i++)

@@ -190,7 +190,7 @@ static int find_kind(struct cairn_node *n, uint64_t offset, bool data, uint64_t 
 		int err = cairn_extent_at(n, at, &e);
 		if (err)
 			return err;
-		bool has_data = e.kind == CAIRN_WRITTEN || e.kind == CAIRN_IN_RECORD;
+		bool has_data = e.kind != CAIRN_HOLE && e.kind != CAIRN_UNWRITTEN;
 		if (cairn_next_dirty(n, &dirty) && dirty == at) {
 			has_data = true;
 			e.n = 1;

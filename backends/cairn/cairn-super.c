@@ -21,7 +21,6 @@
 #include "base/str.h"
 #include "loop/loop.h"
 
-#define SUPER_SIZE 1024u
 #define SUPER_NAME "superblock"
 #define SUPER_NEW "superblock.new"
 #define LOCK_NAME "lock"
@@ -39,16 +38,16 @@ static int fail(char **why, int err, const char *path, const char *what)
 
 /* ---- the superblock */
 
-static void super_encode(const struct cairn_super *s, uint8_t bytes[SUPER_SIZE])
+void cairn_super_encode(const struct cairn_super *s, uint8_t bytes[CAIRN_SUPER_SIZE])
 {
 	char label[LABEL_SIZE] = "";
 	struct cursor c;
-	memset(bytes, 0, SUPER_SIZE);
+	memset(bytes, 0, CAIRN_SUPER_SIZE);
 	memcpy(label, s->label, strlen(s->label));
-	cursor_init(&c, bytes, SUPER_SIZE);
+	cursor_init(&c, bytes, CAIRN_SUPER_SIZE);
 	cursor_put_bytes(&c, MAGIC, 8);
 	cursor_put_le32(&c, s->format);
-	cursor_put_le32(&c, SUPER_SIZE);
+	cursor_put_le32(&c, CAIRN_SUPER_SIZE);
 	cursor_put_le64(&c, s->compat);
 	cursor_put_le64(&c, s->ro_compat);
 	cursor_put_le64(&c, s->incompat);
@@ -65,8 +64,8 @@ static void super_encode(const struct cairn_super *s, uint8_t bytes[SUPER_SIZE])
 	cursor_put_u8(&c, SUM_XXH3);
 	cursor_put_le16(&c, 0);
 	cursor_put_le32(&c, BYTE_ORDER_MARK);
-	cursor_init(&c, bytes + SUPER_SIZE - 8, 8);
-	cursor_put_le64(&c, XXH3_64bits(bytes, SUPER_SIZE - 8));
+	cursor_init(&c, bytes + CAIRN_SUPER_SIZE - 8, 8);
+	cursor_put_le64(&c, XXH3_64bits(bytes, CAIRN_SUPER_SIZE - 8));
 }
 
 /* The constants of this format: another value is another format. */
@@ -75,17 +74,17 @@ static bool constants_match(struct cursor *c)
 	return cursor_le32(c) == CAIRN_BLOCK_SIZE && cursor_le32(c) == CAIRN_SEGMENT_BLOCKS;
 }
 
-static const char *super_decode(const uint8_t bytes[SUPER_SIZE], struct cairn_super *s)
+const char *cairn_super_decode(const uint8_t bytes[CAIRN_SUPER_SIZE], struct cairn_super *s)
 {
 	struct cursor c, sum;
-	cursor_init(&c, (void *)bytes, SUPER_SIZE);
-	cursor_init(&sum, (void *)(bytes + SUPER_SIZE - 8), 8);
+	cursor_init(&c, (void *)bytes, CAIRN_SUPER_SIZE);
+	cursor_init(&sum, (void *)(bytes + CAIRN_SUPER_SIZE - 8), 8);
 	if (memcmp(cursor_bytes(&c, 8), MAGIC, 8) != 0)
 		return "is not a cairn store: its superblock begins otherwise";
-	if (cursor_le64(&sum) != XXH3_64bits(bytes, SUPER_SIZE - 8))
+	if (cursor_le64(&sum) != XXH3_64bits(bytes, CAIRN_SUPER_SIZE - 8))
 		return "the superblock is damaged: its checksum does not match";
 	s->format = cursor_le32(&c);
-	if (s->format != CAIRN_FORMAT || cursor_le32(&c) != SUPER_SIZE)
+	if (s->format != CAIRN_FORMAT || cursor_le32(&c) != CAIRN_SUPER_SIZE)
 		return "has a format that this version does not know";
 	s->compat = cursor_le64(&c);
 	s->ro_compat = cursor_le64(&c);
@@ -105,7 +104,7 @@ static const char *super_decode(const uint8_t bytes[SUPER_SIZE], struct cairn_su
 
 int cairn_super_read(int dir_fd, struct cairn_super *super, char **why)
 {
-	uint8_t bytes[SUPER_SIZE] = {0};
+	uint8_t bytes[CAIRN_SUPER_SIZE] = {0};
 	struct iovec iov = {bytes, sizeof(bytes)};
 	struct file *f;
 	int err = file_open(&f, dir_fd, SUPER_NAME, O_RDONLY | O_CLOEXEC, 0);
@@ -115,16 +114,16 @@ int cairn_super_read(int dir_fd, struct cairn_super *super, char **why)
 	file_close(f);
 	if (n != (ssize_t)sizeof(bytes))
 		return fail(why, n < 0 ? (int)n : ERR_IO, SUPER_NAME, n < 0 ? err_text((int)n) : "is cut short");
-	const char *what = super_decode(bytes, super);
+	const char *what = cairn_super_decode(bytes, super);
 	return what ? fail(why, ERR_INVAL, SUPER_NAME, what) : 0;
 }
 
-static int super_write(int dir_fd, const struct cairn_super *super)
+int cairn_super_write(int dir_fd, const struct cairn_super *super)
 {
-	uint8_t bytes[SUPER_SIZE];
+	uint8_t bytes[CAIRN_SUPER_SIZE];
 	struct iovec iov = {bytes, sizeof(bytes)};
 	struct file *f;
-	super_encode(super, bytes);
+	cairn_super_encode(super, bytes);
 	int err = file_open(&f, dir_fd, SUPER_NEW, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	if (err)
 		return err;
@@ -291,7 +290,7 @@ int cairn_store_lock(const char *path, int *dir_fd, int *lock_fd, char **why)
 /* The directory's own name must last too, where one may see to it. */
 static int write_store(const struct dir_job *job, const struct cairn_super *super)
 {
-	int err = super_write(job->fd, super);
+	int err = cairn_super_write(job->fd, super);
 	return err || job->parent_fd < 0 ? err : file_sync_dir(job->parent_fd);
 }
 

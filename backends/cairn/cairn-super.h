@@ -42,6 +42,14 @@ int cairn_store_create(const char *path, const struct cairn_store_options *opt, 
 /* cairn_store_lock() - opens the directory and takes its lock. ERR_BUSY: somebody has it, who is told in *why. ERR_NOENT: no store. */
 int cairn_store_lock(const char *path, int *dir_fd, int *lock_fd, char **why);
 
+#define CAIRN_SUPER_SIZE 1024u
+
+/* cairn_super_decode() - NULL, or what is wrong with it, as a sentence without a subject. cairn_super_encode() - with its checksum. */
+const char *cairn_super_decode(const uint8_t bytes[CAIRN_SUPER_SIZE], struct cairn_super *super);
+void cairn_super_encode(const struct cairn_super *super, uint8_t bytes[CAIRN_SUPER_SIZE]);
+/* cairn_super_write() - replaces it atomically and durably. */
+int cairn_super_write(int dir_fd, const struct cairn_super *super);
+
 /* cairn_super_read() - checks everything but what features mean for a mount. */
 int cairn_super_read(int dir_fd, struct cairn_super *super, char **why);
 

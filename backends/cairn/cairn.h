@@ -52,7 +52,7 @@ struct cairn_entry {
 	uint32_t type;
 };
 
-enum cairn_extent_kind { CAIRN_HOLE, CAIRN_WRITTEN, CAIRN_UNWRITTEN, CAIRN_IN_RECORD };
+enum cairn_extent_kind { CAIRN_HOLE, CAIRN_WRITTEN, CAIRN_UNWRITTEN, CAIRN_LOST, CAIRN_IN_RECORD };
 
 struct cairn_extent {
 	uint64_t first;       /* block of the file */
@@ -77,6 +77,8 @@ int cairn_entry_decode(const void *body, uint32_t size, struct cairn_entry *e);
 uint32_t cairn_extent_encode(const struct cairn_extent *e, uint8_t body[CAIRN_EXTENT_SIZE_MAX]);
 int cairn_extent_decode(const struct meta_record *r, struct cairn_extent *e);
 uint32_t cairn_block_sum(const void *block);
+/* cairn_has_blocks() - whether blocks of the store belong to an extent of this kind. */
+bool cairn_has_blocks(enum cairn_extent_kind kind);
 
 /* Puts and deletes of whole records. */
 void cairn_put_inode(struct meta_txn *txn, uint64_t ino, const struct cairn_inode *inode);

@@ -282,7 +282,7 @@ static bool sum_extent(void *arg, const struct meta_record *r)
 	struct sums *s = arg;
 	struct cairn_extent e;
 	s->bad |= cairn_extent_decode(r, &e) != 0;
-	s->extents += e.n;
+	s->extents += cairn_has_blocks(e.kind) ? e.n : 0;
 	return true;
 }
 
