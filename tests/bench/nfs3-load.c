@@ -85,9 +85,11 @@ static uint32_t name_offset(const struct rpc_call *call, const char *name)
 	return (uint32_t)(at - call->head);
 }
 
-static void encode(struct slot *s)
+static void encode(struct conn *c, int index)
 {
 	static const char blank[] = "n000000000";
+	struct slot *s = &c->slots[index];
+	const struct nfs3_fh *large = &c->slots[index % opt.n_large].file;
 
 	s->varying = 0;
 	switch (current) {
@@ -113,10 +115,10 @@ static void encode(struct slot *s)
 		s->varying = name_offset(&s->call, blank) + 1;
 		break;
 	case MIX_READ_LARGE:
-		call_read(&s->call, &s->file, 0, LARGE_IO);
+		call_read(&s->call, large, 0, LARGE_IO);
 		break;
 	default:
-		call_write(&s->call, &s->file, 0, LARGE_IO);
+		call_write(&s->call, large, 0, LARGE_IO);
 		break;
 	}
 }
@@ -323,7 +325,7 @@ static void start_conn(int epfd, struct conn *c)
 	c->n_iov = c->iov_done = 0;
 	watch(epfd, EPOLL_CTL_ADD, c, 0);
 	for (int i = 0; i < DEPTH; i++) {
-		encode(&c->slots[i]);
+		encode(c, i);
 		queue_call(c, i, bench_now_ns());
 	}
 	send_calls(epfd, c);

@@ -15,6 +15,7 @@ struct load_options {
 	const char *export_path;
 	uint32_t fake_fh_size; /* 0: a real server */
 	double seconds;        /* of each mix */
+	int n_large;           /* files of each connection that calls of 1 MiB go to: 1 to 16 */
 	const char *mixes;     /* separated by commas; NULL: all */
 	/* The server's processes, whose CPU time counts. */
 	pid_t pids[LOAD_PIDS_MAX];

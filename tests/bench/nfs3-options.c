@@ -12,7 +12,7 @@
 static _Noreturn void usage(void)
 {
 	errx(2, "usage: nfs3-load [-a ADDR] [-P NFS_PORT] [-M MOUNT_PORT] [-e EXPORT] [-p PID]... [-s SECONDS] "
-	        "[-m MIX,...] [-c CPU] [-F HANDLE_SIZE]\n"
+	        "[-m MIX,...] [-w FILES] [-c CPU] [-F HANDLE_SIZE]\n"
 	        "ports not given are asked of the portmapper; -F: no files, for the floor");
 }
 
@@ -48,6 +48,9 @@ static bool parse_option(struct load_options *opt, int o)
 	case 'm':
 		opt->mixes = optarg;
 		return true;
+	case 'w':
+		opt->n_large = atoi(optarg);
+		return opt->n_large >= 1 && opt->n_large <= 16;
 	case 'c':
 		return pin(atoi(optarg));
 	case 'F':
@@ -77,9 +80,9 @@ void load_options_parse(struct load_options *opt, int argc, char **argv)
 {
 	int o;
 
-	*opt = (struct load_options){.seconds = 2, .export_path = "/"};
+	*opt = (struct load_options){.seconds = 2, .n_large = 1, .export_path = "/"};
 	opt->server = (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	while ((o = getopt(argc, argv, "a:P:M:e:p:s:m:c:F:")) != -1)
+	while ((o = getopt(argc, argv, "a:P:M:e:p:s:m:w:c:F:")) != -1)
 		if (!parse_option(opt, o))
 			usage();
 	if (optind != argc)
