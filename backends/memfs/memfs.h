@@ -47,7 +47,7 @@ void memfs_map_trim(struct memfs_map *m, uint64_t index);
 struct memfs_node;
 
 struct memfs_entry {
-	struct memfs_entry *next; /* in its bucket */
+	struct memfs_entry *next; /* of those that its bucket has no slot for */
 	uint64_t hash;
 	struct memfs_node *node; /* holds the node's link reference */
 	uint32_t place;          /* in the directory's order */
@@ -61,9 +61,11 @@ struct memfs_place {
 	struct memfs_entry *entry;
 };
 
+struct memfs_bucket;
+
 /* Names by hash; all-zero is empty. */
 struct memfs_names {
-	struct memfs_entry ***segments; /* of buckets */
+	struct memfs_bucket **segments; /* the first and the second of 8 buckets, each further one twice as long */
 	uint32_t n_segments;
 	uint32_t bits;                  /* 2^bits buckets at the start of this round of splitting */
 	uint64_t split;                 /* buckets of them that have been split */
