@@ -57,9 +57,10 @@ enum { WRITE_APPEND = 1 };
 enum { ALLOC_KEEP_SIZE = 1 };
 enum { SEEK_TO_DATA, SEEK_TO_HOLE };
 enum { XATTR_SET_CREATE = 1, XATTR_SET_REPLACE = 2 };
-enum { READDIR_DOTS = 1 };
+enum { READDIR_DOTS = 1, READDIR_BY_NAME = 2 };
+enum { ANY_CASE = 8 };                                                 /* flags of open and of streams */
 enum { ACCESS_READ = 1, ACCESS_LOOKUP = 2, ACCESS_MODIFY = 4, ACCESS_EXTEND = 8, ACCESS_DELETE = 16, ACCESS_EXECUTE = 32 };
-enum { CHANGED_ATTR = 1, CHANGED_DATA = 2, CHANGED_NAME = 4 };
+enum { CHANGED_ATTR = 1, CHANGED_DATA = 2, CHANGED_NAME = 4, CHANGED_STREAM = 8 }; /* the last: a stream's data or name, of base */
 
 /* Field types of op.def. A string is a place in in_var: offset and size, not terminated. */
 struct op_str {

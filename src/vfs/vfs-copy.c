@@ -15,21 +15,23 @@ struct copy {
 	uint64_t size; /* left */
 };
 
+/* Streams of one object have one lock. */
 static void lock_both(struct copy *k)
 {
-	bool from_first = k->from < k->to;
-	if (from_first)
-		fiber_rwlock_rdlock(&k->from->lock);
-	fiber_rwlock_wrlock(&k->to->lock);
-	if (!from_first && k->from != k->to)
-		fiber_rwlock_rdlock(&k->from->lock);
+	struct fiber_rwlock *from = vfs_node_lock(k->from), *to = vfs_node_lock(k->to);
+	if (from < to)
+		fiber_rwlock_rdlock(from);
+	fiber_rwlock_wrlock(to);
+	if (from > to)
+		fiber_rwlock_rdlock(from);
 }
 
 static void unlock_both(struct copy *k)
 {
-	if (k->from != k->to)
-		fiber_rwlock_rdunlock(&k->from->lock);
-	fiber_rwlock_wrunlock(&k->to->lock);
+	struct fiber_rwlock *from = vfs_node_lock(k->from), *to = vfs_node_lock(k->to);
+	if (from != to)
+		fiber_rwlock_rdunlock(from);
+	fiber_rwlock_wrunlock(to);
 }
 
 /* One piece by read and write: the read's answer, chunks of the arena, is the write's payload. */
