@@ -163,4 +163,9 @@ const struct backend_ops memfs_backend = {
 	.set_xattr = memfs_set_xattr,
 	.list_xattr = memfs_list_xattr,
 	.remove_xattr = memfs_remove_xattr,
+	.find_stream = memfs_find_stream,
+	.create_stream = memfs_create_stream,
+	.list_streams = memfs_list_streams,
+	.remove_stream = memfs_remove_stream,
+	.rename_stream = memfs_rename_stream,
 };
