@@ -43,6 +43,7 @@ AC_DEFUN([CHIMERA_DEPENDENCIES], [
   CFLAGS=$chimera_saved_cflags
   PKG_CHECK_MODULES([FUSE], [fuse3 >= 3.10], [], [AC_MSG_ERROR([libfuse3 is missing: install libfuse3-dev])])
   PKG_CHECK_MODULES([XXHASH], [libxxhash], [], [AC_MSG_ERROR([xxhash is missing: install libxxhash-dev])])
+  PKG_CHECK_MODULES([UTF8PROC], [libutf8proc], [], [AC_MSG_ERROR([utf8proc is missing: install libutf8proc-dev])])
   PKG_CHECK_MODULES([LMDB], [lmdb >= 0.9.24], [], [AC_MSG_ERROR([LMDB is missing: install liblmdb-dev])])
   PKG_CHECK_MODULES([SECCOMP], [libseccomp], [], [AC_MSG_ERROR([libseccomp is missing: install libseccomp-dev])])
   PKG_CHECK_MODULES([CRITERION], [criterion], [have_criterion=yes], [have_criterion=no])

@@ -17,8 +17,7 @@
 
 /* A store with an incompatible feature that is not known is refused, with a read-only one it is mounted read-only. */
 #define CAIRN_INCOMPAT_LITTLE64 (1ULL << 0) /* tables written by a little-endian 64-bit machine */
-#define CAIRN_INCOMPAT_SHARED (1ULL << 2)   /* blocks may have several references */
-#define CAIRN_INCOMPAT_KNOWN (CAIRN_INCOMPAT_LITTLE64 | CAIRN_INCOMPAT_SHARED)
+#define CAIRN_INCOMPAT_KNOWN CAIRN_INCOMPAT_LITTLE64
 #define CAIRN_RO_COMPAT_KNOWN 0ULL
 
 struct cairn_super {

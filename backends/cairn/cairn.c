@@ -15,7 +15,9 @@ LOG_MODULE("cairn");
 
 #define CACHE_DEFAULT (64ULL << 20)
 #define CACHE_MIN (1ULL << 20)
-#define IDLE_NODES_MAX 65536u
+#define IDLE_NODES_DEFAULT 65536u
+#define IDLE_NODES_MIN 64u
+#define IDLE_NODES_MAX (1u << 28)
 #define META_HOST_RESERVE (16ULL << 20)
 #define STATFS_WAIT_NS (200 * NS_PER_MS)
 #define RESERVE_SHARE 128u /* of the capacity */
@@ -27,6 +29,7 @@ static const struct backend_option options[] = {
 	{"capacity", "size", "0", "with create: bytes of file data at most; 0: as much as the host has"},
 	{"tables", "size", "1T", "with create: bytes of names and attributes at most"},
 	{"cache", "size", "64M", "unstable writes kept in memory at most"},
+	{"inodes", "number", "65536", "inodes kept in memory that nobody uses"},
 	{NULL},
 };
 
@@ -35,6 +38,7 @@ struct mount_options {
 	bool create;
 	struct cairn_store_options store;
 	uint64_t cache;
+	uint64_t n_inodes;
 };
 
 static int say(char **why, int err, const char *what, const char *detail)
@@ -56,6 +60,8 @@ static int parse_option(struct mount_options *mo, const struct vfs_option *o)
 		return str_parse_size(o->value, &mo->store.meta_size);
 	else if (strcmp(o->key, "cache") == 0)
 		return str_parse_size(o->value, &mo->cache);
+	else if (strcmp(o->key, "inodes") == 0)
+		return str_parse_u64(o->value, IDLE_NODES_MIN, IDLE_NODES_MAX, &mo->n_inodes);
 	else
 		return ERR_NOENT;
 	return 0;
@@ -63,7 +69,7 @@ static int parse_option(struct mount_options *mo, const struct vfs_option *o)
 
 static int parse_options(struct mount_options *mo, const struct vfs_option *o, char **why)
 {
-	*mo = (struct mount_options){.cache = CACHE_DEFAULT};
+	*mo = (struct mount_options){.cache = CACHE_DEFAULT, .n_inodes = IDLE_NODES_DEFAULT};
 	for (; o->key; o++) {
 		int err = parse_option(mo, o);
 		if (err)
@@ -240,7 +246,7 @@ static struct cairn *store_new(struct vfs_mount *m, const struct mount_options *
 	fs->dir_fd = fs->lock_fd = fs->data_fd = -1;
 	fs->dirty_max = mo->cache / CAIRN_BLOCK_SIZE;
 	list_init(&fs->dirty);
-	node_cache_init(&fs->nodes, IDLE_NODES_MAX, cairn_node_destroy);
+	node_cache_init(&fs->nodes, (uint32_t)mo->n_inodes, cairn_node_destroy);
 	for (size_t i = 0; i < NODE_CACHE_SHARDS; i++)
 		pthread_mutex_init(&fs->load_locks[i], NULL);
 	return fs;
@@ -360,7 +366,6 @@ const struct backend_ops cairn_backend = {
 	.deallocate = cairn_deallocate,
 	.zero = cairn_zero,
 	.seek = cairn_seek,
-	.clone = cairn_clone,
 	.get_xattr = cairn_get_xattr,
 	.set_xattr = cairn_set_xattr,
 	.list_xattr = cairn_list_xattr,

@@ -65,9 +65,6 @@ WRAP(seek, node->mount, (struct vfs_node *node, uint64_t offset, uint32_t what, 
 WRAP(copy, to->mount,
      (struct vfs_node *from, uint64_t offset, struct vfs_node *to, uint64_t to_offset, uint64_t *size),
      (from, offset, to, to_offset, size))
-WRAP(clone, to->mount,
-     (struct vfs_node *from, uint64_t offset, struct vfs_node *to, uint64_t to_offset, uint64_t size),
-     (from, offset, to, to_offset, size))
 WRAP(get_xattr, node->mount, (struct vfs_node *node, const struct vfs_name *name, void *value, uint32_t *size),
      (node, name, value, size))
 WRAP(set_xattr, node->mount,
@@ -75,6 +72,25 @@ WRAP(set_xattr, node->mount,
      (node, name, value, size, flags))
 WRAP(list_xattr, node->mount, (struct vfs_node *node, char *names, uint32_t *size), (node, names, size))
 WRAP(remove_xattr, node->mount, (struct vfs_node *node, const struct vfs_name *name), (node, name))
+WRAP(find_stream, base->mount, (struct vfs_node *base, const struct vfs_name *name, struct vfs_node **stream),
+     (base, name, stream))
+WRAP(create_stream, base->mount, (struct vfs_node *base, const struct vfs_name *name, struct vfs_node **stream),
+     (base, name, stream))
+WRAP(list_streams, base->mount,
+     (struct vfs_node *base, const struct vfs_name *after, vfs_emit_stream_fn *emit, void *arg, bool *eof),
+     (base, after, emit, arg, eof))
+WRAP(remove_stream, base->mount, (struct vfs_node *base, const struct vfs_name *name, struct vfs_node *stream),
+     (base, name, stream))
+WRAP(rename_stream, stream->mount,
+     (struct vfs_node *stream, const struct vfs_name *from, const struct vfs_name *to, struct vfs_node *target),
+     (stream, from, to, target))
+WRAP(lookup_folded, dir->mount,
+     (struct vfs_node *dir, const struct vfs_name *name, struct vfs_name *stored, char bytes[OP_NAME_MAX],
+      struct vfs_node **node),
+     (dir, name, stored, bytes, node))
+WRAP(readdir_from, dir->mount,
+     (struct vfs_node *dir, const struct vfs_name *after, vfs_emit_fn *emit, void *arg, bool *eof),
+     (dir, after, emit, arg, eof))
 
 /* The first size bytes of w reach the store. */
 static void write_torn(struct fault *f, struct vfs_call *call, struct vfs_node *node, const struct vfs_write *w,

@@ -15,8 +15,10 @@
 #define FAULT_OPS(OP)                                                                             \
 	OP(getattr) OP(setattr) OP(readlink) OP(lookup) OP(parent) OP(readdir) OP(create)         \
 	OP(create_unlinked) OP(link) OP(remove) OP(rename) OP(read) OP(write) OP(commit)          \
-	OP(allocate) OP(deallocate) OP(zero) OP(seek) OP(copy) OP(clone) OP(get_xattr) OP(set_xattr)        \
-	OP(list_xattr) OP(remove_xattr) OP(statfs) OP(sync) OP(node_get)
+	OP(allocate) OP(deallocate) OP(zero) OP(seek) OP(copy) OP(get_xattr) OP(set_xattr)        \
+	OP(list_xattr) OP(remove_xattr) OP(statfs) OP(sync) OP(node_get)                          \
+	OP(find_stream) OP(create_stream) OP(list_streams) OP(remove_stream) OP(rename_stream)    \
+	OP(lookup_folded) OP(readdir_from)
 
 enum fault_op {
 	FAULT_any,

@@ -3,8 +3,15 @@
 
 #include "backends/memfs/memfs.h"
 
+/* Whose times are shown: a stream's are its base's. */
+static struct memfs_node *owner_of(struct memfs_node *n)
+{
+	return n->node.base ? memfs_node_of(n->node.base) : n;
+}
+
 void memfs_touch(struct memfs_node *n, bool data)
 {
+	n = owner_of(n);
 	n->attr.ctime = vfs_now();
 	if (data)
 		n->attr.mtime = n->attr.ctime;
@@ -14,6 +21,7 @@ void memfs_touch(struct memfs_node *n, bool data)
 /* As relatime of Linux: the first read after a change is stamped, the others cost nothing. */
 void memfs_stamp_read(struct memfs_node *n)
 {
+	n = owner_of(n);
 	uint64_t stamp = atomic_load_explicit(&n->read_time, memory_order_relaxed);
 	struct op_time last = stamp ? op_time_unpack(stamp) : n->attr.atime;
 	if (op_time_cmp(last, n->attr.mtime) <= 0 || op_time_cmp(last, n->attr.ctime) <= 0)

@@ -241,6 +241,8 @@ static void drop_name(struct memfs_node *n)
 		n->attr.nlink--;
 	}
 	memfs_touch(n, false);
+	if (n->attr.nlink == 0)
+		memfs_drop_streams(n);
 	vfs_node_put(&n->node);
 }
 

@@ -42,6 +42,7 @@ static void drop_content(struct memfs_node *n)
 	else if (n->node.type == OP_TYPE_SYMLINK)
 		free(TAKE(n->target));
 	memfs_drop_xattrs(n);
+	memfs_forget_streams(n);
 }
 
 void memfs_table_fini(struct memfs *fs)
@@ -139,6 +140,8 @@ static void fill_attr(struct memfs_node *n, const struct vfs_create *what)
 	n->verifier = a->mask & ATTR_VERIFIER ? what->verifier : 0;
 	n->xattrs = NULL;
 	n->xattr_size = 0;
+	n->streams = NULL;
+	n->n_streams = 0;
 	n->linkable = false;
 }
 
@@ -189,8 +192,11 @@ int memfs_node_new(struct memfs *fs, const struct vfs_create *what, struct memfs
 void memfs_node_release(struct vfs_node *node)
 {
 	struct memfs_node *n = memfs_node_of(node);
+	struct vfs_node *base = n->node.base;
 	drop_content(n);
 	free_slot(memfs_of(n), n);
+	if (base)
+		vfs_node_put(base);
 }
 
 uint32_t memfs_node_handle(struct vfs_node *node, uint8_t bytes[OP_HANDLE_BACKEND_MAX])

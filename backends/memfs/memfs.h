@@ -96,7 +96,9 @@ struct memfs_node {
 	_Atomic uint64_t read_time;    /* the access time if not 0: stamped under the shared lock; seconds << 30 | nanoseconds */
 	uint64_t verifier;             /* of an exclusive create */
 	struct memfs_xattr *xattrs;
+	struct memfs_stream *streams;
 	uint32_t xattr_size;
+	uint32_t n_streams;
 	uint32_t slot;
 	bool linkable;                 /* never had a name, and may get one */
 	uint64_t uses;                 /* of the slot; survives the node */
@@ -107,6 +109,8 @@ struct memfs_node {
 		char *target;
 	};
 };
+
+struct memfs_stream;
 
 struct memfs_shard {
 	_Alignas(CACHE_LINE) struct spinlock lock;
@@ -184,7 +188,6 @@ int memfs_rename(struct vfs_node *from_dir, const struct vfs_name *from, struct 
 
 int memfs_read(struct vfs_call *call, struct vfs_node *node, uint64_t offset, uint32_t size);
 int memfs_write(struct vfs_call *call, struct vfs_node *node, struct vfs_write *w);
-int memfs_clone(struct vfs_node *from, uint64_t offset, struct vfs_node *to, uint64_t to_offset, uint64_t size);
 int memfs_allocate(struct vfs_node *node, uint64_t offset, uint64_t size, bool keep_size);
 int memfs_deallocate(struct vfs_node *node, uint64_t offset, uint64_t size);
 int memfs_zero(struct vfs_node *node, uint64_t offset, uint64_t size, bool keep_size);
@@ -209,5 +212,16 @@ int memfs_set_xattr(struct vfs_node *node, const struct vfs_name *name, const vo
 int memfs_list_xattr(struct vfs_node *node, char *names, uint32_t *size);
 int memfs_remove_xattr(struct vfs_node *node, const struct vfs_name *name);
 void memfs_drop_xattrs(struct memfs_node *n);
+
+/* ---- memfs-stream.c */
+
+int memfs_find_stream(struct vfs_node *base, const struct vfs_name *name, struct vfs_node **stream);
+int memfs_create_stream(struct vfs_node *base, const struct vfs_name *name, struct vfs_node **stream);
+int memfs_list_streams(struct vfs_node *base, const struct vfs_name *after, vfs_emit_stream_fn *emit, void *arg, bool *eof);
+int memfs_remove_stream(struct vfs_node *base, const struct vfs_name *name, struct vfs_node *stream);
+int memfs_rename_stream(struct vfs_node *stream, const struct vfs_name *from, const struct vfs_name *to, struct vfs_node *target);
+/* memfs_drop_streams() - of an object that has lost its last name. memfs_forget_streams() - the list alone, as the store goes. */
+void memfs_drop_streams(struct memfs_node *base);
+void memfs_forget_streams(struct memfs_node *base);
 
 #endif

@@ -1,26 +1,11 @@
-/* Folding is a table of ranges: those at a fixed distance, and those where pairs alternate. */
+/* Folding is simple folding by Unicode's tables, which are utf8proc's; ASCII does not ask it. */
 #include "base/utf8.h"
 
+#include <utf8proc.h>
+
 #include "base/err.h"
-#include "base/hash.h"
 
-struct fold_range {
-	uint32_t first, last;
-	int32_t distance; /* 0: upper and lower alternate, the upper at first, first + 2 ... */
-};
-
-static const struct fold_range fold_ranges[] = {
-	{0x41, 0x5a, 32},     {0xc0, 0xd6, 32},     {0xd8, 0xde, 32},     {0x100, 0x12f, 0},
-	{0x132, 0x137, 0},    {0x139, 0x148, 0},    {0x14a, 0x177, 0},    {0x178, 0x178, -121},
-	{0x179, 0x17e, 0},    {0x1cd, 0x1dc, 0},    {0x1de, 0x1ef, 0},    {0x1f8, 0x21f, 0},
-	{0x222, 0x233, 0},    {0x386, 0x386, 38},   {0x388, 0x38a, 37},   {0x38c, 0x38c, 64},
-	{0x38e, 0x38f, 63},   {0x391, 0x3a1, 32},   {0x3a3, 0x3ab, 32},   {0x3d8, 0x3ef, 0},
-	{0x400, 0x40f, 80},   {0x410, 0x42f, 32},   {0x460, 0x481, 0},    {0x48a, 0x4bf, 0},
-	{0x4c1, 0x4ce, 0},    {0x4d0, 0x52f, 0},    {0x531, 0x556, 48},   {0x1e00, 0x1e95, 0},
-	{0x1ea0, 0x1eff, 0},  {0x2160, 0x216f, 16}, {0x24b6, 0x24cf, 26}, {0xff21, 0xff3a, 32},
-};
-
-static uint32_t (*fold_hook)(uint32_t code);
+#define DOTTED_I 0x130 /* has a lower case but no simple folding */
 
 static uint32_t continuation(uint32_t code, uint8_t byte)
 {
@@ -73,27 +58,22 @@ bool utf8_valid(const void *s, size_t size)
 	return true;
 }
 
-static uint32_t fold_builtin(uint32_t code)
+/* utf8proc knows full folding. Where that is one code point it is the simple one; where it is more, the lower case is. */
+static uint32_t fold_wide(uint32_t code)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(fold_ranges) && fold_ranges[i].first <= code; i++) {
-		const struct fold_range *r = &fold_ranges[i];
-		if (code > r->last)
-			continue;
-		if (r->distance)
-			return (uint32_t)((int32_t)code + r->distance);
-		return (code - r->first) % 2 == 0 ? code + 1 : code;
-	}
-	return code;
+	utf8proc_int32_t full[8];
+	int boundary = 0;
+	if (code == DOTTED_I || code > 0x10ffff)
+		return code;
+	utf8proc_ssize_t n = utf8proc_decompose_char((utf8proc_int32_t)code, full, ARRAY_SIZE(full), UTF8PROC_CASEFOLD, &boundary);
+	return (uint32_t)(n == 1 ? full[0] : utf8proc_tolower((utf8proc_int32_t)code));
 }
 
 uint32_t utf8_fold(uint32_t code)
 {
-	return fold_hook ? fold_hook(code) : fold_builtin(code);
-}
-
-void utf8_set_fold(uint32_t (*fold)(uint32_t code))
-{
-	fold_hook = fold;
+	if (code < 0x80)
+		return code >= 'A' && code <= 'Z' ? code + ('a' - 'A') : code;
+	return fold_wide(code);
 }
 
 /* The folded code point at *at, which is moved on. A stray byte sorts past every code point. */
@@ -107,12 +87,19 @@ static uint32_t next_folded(const uint8_t *s, size_t size, size_t *at)
 	return utf8_fold(code);
 }
 
-uint64_t utf8_fold_hash(const void *s, size_t size)
+uint32_t utf8_fold_name(const void *name, size_t size, uint8_t *out)
 {
-	uint64_t hash = size ? 0 : 1;
-	for (size_t at = 0; at < size;)
-		hash = hash_u64(hash + next_folded(s, size, &at) + 1);
-	return hash;
+	const uint8_t *s = name;
+	uint32_t used = 0, code;
+	for (size_t at = 0; at < size;) {
+		int n = utf8_decode(s + at, size - at, &code);
+		if (n < 0)
+			out[used++] = s[at++];
+		else
+			used += (uint32_t)utf8_encode(utf8_fold(code), out + used);
+		at += n < 0 ? 0 : (size_t)n;
+	}
+	return used;
 }
 
 int utf8_fold_cmp(const void *a, size_t a_size, const void *b, size_t b_size)

@@ -12,15 +12,12 @@ int utf8_decode(const void *s, size_t size, uint32_t *code);
 int utf8_encode(uint32_t code, uint8_t *out);
 bool utf8_valid(const void *s, size_t size);
 
-/*
- * utf8_fold() - simple case folding of one code point. Built in: Latin, Greek, Cyrillic and Armenian.
- * utf8_set_fold() replaces it for the process (NULL: built in), before any thread folds names.
- */
+/* utf8_fold() - Unicode's simple case folding of one code point (statuses C and S of CaseFolding.txt); nothing is normalised. */
 uint32_t utf8_fold(uint32_t code);
-void utf8_set_fold(uint32_t (*fold)(uint32_t code));
 
-/* utf8_fold_hash() - equal for names that differ in case only; bytes that are no UTF-8 count as they are. */
-uint64_t utf8_fold_hash(const void *s, size_t size);
+/* utf8_fold_name() - size bytes with every code point folded; bytes that are no UTF-8 stay as they are. Returns how many. */
+#define UTF8_FOLD_ROOM(size) ((size) + (size) / 2 + 4) /* bytes that out has to have */
+uint32_t utf8_fold_name(const void *name, size_t size, uint8_t *out);
 /* utf8_fold_cmp() - the order of two names by folded code points; 0 when they differ in case only. */
 int utf8_fold_cmp(const void *a, size_t a_size, const void *b, size_t b_size);
 

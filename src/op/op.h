@@ -26,7 +26,6 @@
 #define OP_INLINE_MAX 512        /* bytes of read data carried in the slot */
 #define OP_VAR_MAX 528           /* bytes of names in one op: two of the longest, terminated */
 #define OP_SEGS_MAX 20           /* payload segments of one op */
-#define OP_CLONE_UNIT 4096u      /* bytes: what clone shares begins and ends at multiples of it */
 #define OP_CHAIN_MAX 16          /* ops in one chain */
 
 /* Bits of op.def's flags column. */
@@ -58,9 +57,10 @@ enum { WRITE_APPEND = 1 };
 enum { ALLOC_KEEP_SIZE = 1 };
 enum { SEEK_TO_DATA, SEEK_TO_HOLE };
 enum { XATTR_SET_CREATE = 1, XATTR_SET_REPLACE = 2 };
-enum { READDIR_DOTS = 1 };
+enum { READDIR_DOTS = 1, READDIR_BY_NAME = 2 };
+enum { ANY_CASE = 8 };                                                 /* flags of open and of streams */
 enum { ACCESS_READ = 1, ACCESS_LOOKUP = 2, ACCESS_MODIFY = 4, ACCESS_EXTEND = 8, ACCESS_DELETE = 16, ACCESS_EXECUTE = 32 };
-enum { CHANGED_ATTR = 1, CHANGED_DATA = 2, CHANGED_NAME = 4 };
+enum { CHANGED_ATTR = 1, CHANGED_DATA = 2, CHANGED_NAME = 4, CHANGED_STREAM = 8 }; /* the last: a stream's data or name, of base */
 
 /* Field types of op.def. A string is a place in in_var: offset and size, not terminated. */
 struct op_str {

@@ -50,6 +50,7 @@ struct vfs_call;
 #define VFS_CAP_ADOPT (1u << 1)      /* write takes whole chunks of the page arena over */
 #define VFS_CAP_SPARSE (1u << 2)
 #define VFS_CAP_XATTR (1u << 3)
+#define VFS_CAP_SHARED (1u << 4)     /* others change the store too, past the VFS */
 
 struct vfs_mount {
 	struct vfs *vfs;
@@ -70,8 +71,15 @@ struct vfs_node {
 	_Atomic uint32_t n_refs;
 	uint32_t type;      /* enum op_type; constant */
 	uint64_t fileid;    /* constant */
-	struct fiber_rwlock lock;
+	struct vfs_node *base; /* of a stream, whose node refers to it: the file or directory that it belongs to; else NULL; constant */
+	struct fiber_rwlock lock; /* unused in streams: vfs_node_lock() */
 };
+
+/* vfs_node_lock() - what guards node: an object and its streams have one lock. */
+static inline struct fiber_rwlock *vfs_node_lock(struct vfs_node *node)
+{
+	return node->base ? &node->base->lock : &node->lock;
+}
 
 void vfs_node_init(struct vfs_node *node, struct vfs_mount *mount, uint32_t type, uint64_t fileid); /* one reference */
 struct vfs_node *vfs_node_get(struct vfs_node *node);
@@ -108,6 +116,15 @@ struct vfs_create {
 /* Called for each entry; false: stop, this entry was not taken. node: NULL, or the entry's with a borrowed reference. */
 typedef bool vfs_emit_fn(void *arg, const struct vfs_name *name, uint64_t cookie, uint64_t fileid,
                          uint32_t type, struct vfs_node *node);
+
+/* Called for each stream, as above. */
+struct vfs_stream {
+	struct vfs_name name;
+	uint64_t fileid;
+	uint64_t size;
+	uint64_t space;
+};
+typedef bool vfs_emit_stream_fn(void *arg, const struct vfs_stream *s);
 
 struct vfs_write {
 	uint64_t offset;
@@ -235,13 +252,7 @@ struct backend_ops {
 	int (*zero)(struct vfs_node *node, uint64_t offset, uint64_t size, bool keep_size);
 	/* [r] what: SEEK_TO_DATA or SEEK_TO_HOLE; offset is within the file. */
 	int (*seek)(struct vfs_node *node, uint64_t offset, uint32_t what, uint64_t *found);
-	/*
-	 * from [r], to [w], different or the same node without overlap; offsets are multiples of OP_CLONE_UNIT, the range is within
-	 * from and ends at such a multiple or with from and not before to does. The bytes are shared, all of them or none. NULL, or
-	 * ERR_NOTSUPP: cannot be. copy() by the VFS uses it where there is no copy.
-	 */
-	int (*clone)(struct vfs_node *from, uint64_t offset, struct vfs_node *to, uint64_t to_offset, uint64_t size);
-	/* from [r], to [w], different or the same node without overlap; NULL: the VFS clones, or copies by read and write. */
+	/* from [r], to [w], different or the same node without overlap; NULL: the VFS copies by read and write. */
 	int (*copy)(struct vfs_node *from, uint64_t offset, struct vfs_node *to, uint64_t to_offset, uint64_t *size);
 
 	/* -- extended attributes: names as "user.x"; NULL: none ------------------------------------ */
@@ -250,6 +261,32 @@ struct backend_ops {
 	int (*set_xattr)(struct vfs_node *node, const struct vfs_name *name, const void *value, uint32_t size, uint32_t flags); /* [w] */
 	int (*list_xattr)(struct vfs_node *node, char *names, uint32_t *size); /* [r] as get_xattr */
 	int (*remove_xattr)(struct vfs_node *node, const struct vfs_name *name); /* [w] ERR_NODATA */
+
+	/*
+	 * -- streams: named forks of files and directories; NULL: none -----------------------------------
+	 *
+	 * A stream is a node of type FILE with base, guarded by its base's lock: [r] and [w] mean that, for the operations
+	 * on data too. Its own are fileid, size, space and nlink (1, or 0 once removed): getattr fills these, the VFS the rest from
+	 * base; setattr gets a size only. A change of its data counts as one of base: mtime, ctime and change. When base
+	 * loses its last name its streams go with it; what is in use lives on, as a file does. Handles as files.
+	 */
+
+	int (*find_stream)(struct vfs_node *base, const struct vfs_name *name, struct vfs_node **stream); /* [r] with a reference. ERR_NOENT */
+	/* [w] A new, empty one, with a reference. base has a name. ERR_EXIST, ERR_NOSPC. */
+	int (*create_stream)(struct vfs_node *base, const struct vfs_name *name, struct vfs_node **stream);
+	/* [r] Those after that name (size 0: all) in order of their names' bytes. */
+	int (*list_streams)(struct vfs_node *base, const struct vfs_name *after, vfs_emit_stream_fn *emit, void *arg, bool *eof);
+	int (*remove_stream)(struct vfs_node *base, const struct vfs_name *name, struct vfs_node *stream); /* [w] */
+	/* [w] target: what has that name now and is replaced, or NULL. */
+	int (*rename_stream)(struct vfs_node *stream, const struct vfs_name *from, const struct vfs_name *to, struct vfs_node *target);
+
+	/* -- names in order and regardless of case; NULL: the VFS reads the directory and keeps what it finds for a while -------- */
+
+	/* [r] Of the names that utf8_fold_cmp() finds equal to name the first in order of bytes, its object with a reference. ERR_NOENT. */
+	int (*lookup_folded)(struct vfs_node *dir, const struct vfs_name *name, struct vfs_name *stored, char bytes[OP_NAME_MAX],
+	                     struct vfs_node **node);
+	/* [r] As readdir, but in order of names' bytes and from the first after that one (size 0: all). */
+	int (*readdir_from)(struct vfs_node *dir, const struct vfs_name *after, vfs_emit_fn *emit, void *arg, bool *eof);
 
 	/* -- care of a store: no lock held; NULL: there is nothing of the kind ------------------------ */
 

@@ -82,6 +82,34 @@ static int explain_open(struct vfs_call *c, const struct replay_entry *e, int er
 	return reopen(c, 1);
 }
 
+/* A stream is as young as its base's last change. */
+static int reopen_stream(struct vfs_call *c, uint32_t created)
+{
+	struct op_open_stream_in kept = c->op->in.open_stream;
+	struct op_open_stream_in *in = &c->op->in.open_stream;
+	in->disposition = OPEN_EXISTING;
+	in->flags &= ~(uint32_t)OPEN_TRUNCATE;
+	int err = vfs_op_open_stream(c);
+	c->op->out.open_stream.created = created;
+	*in = kept;
+	return err;
+}
+
+static int explain_open_stream(struct vfs_call *c, const struct replay_entry *e, int err)
+{
+	return err == ERR_EXIST && since(e, c->op->out.open_stream.base.post.ctime) ? reopen_stream(c, 1) : err;
+}
+
+static int explain_remove_stream(struct vfs_call *c, const struct replay_entry *e, int err)
+{
+	return err == ERR_NOENT && since(e, c->op->out.remove_stream.wcc.post.ctime) ? 0 : err;
+}
+
+static int explain_rename_stream(struct vfs_call *c, const struct replay_entry *e, int err)
+{
+	return err == ERR_NOENT && since(e, c->op->out.rename_stream.wcc.post.ctime) ? 0 : err;
+}
+
 static int explain_link(struct vfs_call *c, const struct replay_entry *e, int err)
 {
 	struct vfs_node *node = err == ERR_EXIST ? young_object(c, e, c->node2, &c->op->in.link.name) : NULL;
@@ -135,6 +163,9 @@ static explain_fn *const explainers[OP_N_CODES] = {
 	[OP_setattr] = explain_setattr,
 	[OP_set_xattr] = explain_set_xattr,
 	[OP_remove_xattr] = explain_remove_xattr,
+	[OP_open_stream] = explain_open_stream,
+	[OP_remove_stream] = explain_remove_stream,
+	[OP_rename_stream] = explain_rename_stream,
 };
 
 int replay_explain(struct vfs_call *c, const struct replay_entry *e, int err)
@@ -158,24 +189,35 @@ static const struct op_handle *produced(const struct op *op)
 		return &op->out.mknod.obj;
 	case OP_symlink:
 		return &op->out.symlink.obj;
+	case OP_open_stream:
+		return &op->out.open_stream.obj;
 	default:
 		return NULL;
 	}
 }
 
+/* The id that an answer said, 0: nothing was opened. */
+static uint64_t opened(const struct op *op)
+{
+	if (op->code == OP_open)
+		return op->out.open.open_id;
+	return op->code == OP_open_stream ? op->out.open_stream.open_id : 0;
+}
+
 int replay_again(struct vfs_call *c)
 {
 	const struct op_handle *h = produced(c->op);
+	uint64_t id = opened(c->op);
 	uint32_t tag;
 	/* What was made may be gone again: the answer stands all the same, the chain ends there. */
-	if (!h || vfs_handle_node(c->vfs, h, &c->made, &tag))
+	if (!h || vfs_handle_node(c->vfs, h, &c->made, &tag) || id == 0)
 		return 0;
-	if (c->op->code != OP_open || c->op->out.open.open_id == 0)
-		return 0;
-	if (vfs_io_open(c, c->made, c->op->out.open.open_id, 0) == IO_OPEN) {
-		c->open_id = c->op->out.open.open_id;
+	if (vfs_io_open(c, c->made, id, 0) == IO_OPEN) {
+		c->open_id = id;
 		return 0;
 	}
 	vfs_node_put(TAKE(c->made));
+	if (c->op->code == OP_open_stream)
+		return reopen_stream(c, c->op->out.open_stream.created);
 	return reopen(c, c->op->out.open.created);
 }

@@ -4,9 +4,25 @@
 
 #define NSEC_MAX 999999999u
 
+/* What a stream has of its own, over what it has of its base. */
+static int stream_attr(struct vfs_node *node, struct op_attr *attr)
+{
+	const struct backend_ops *ops = node->mount->ops;
+	struct op_attr own;
+	int err = ops->getattr(node, &own);
+	if (!err)
+		err = ops->getattr(node->base, attr);
+	attr->type = OP_TYPE_FILE;
+	attr->fileid = node->fileid;
+	attr->size = own.size;
+	attr->space = own.space;
+	attr->nlink = own.nlink;
+	return err;
+}
+
 int vfs_attr(struct vfs_node *node, struct op_attr *attr)
 {
-	int err = node->mount->ops->getattr(node, attr);
+	int err = unlikely(node->base != NULL) ? stream_attr(node, attr) : node->mount->ops->getattr(node, attr);
 	attr->fsid = node->mount->fsid;
 	attr->mask = err ? 0 : attr->mask | ATTR_FSID;
 	return err;
@@ -14,9 +30,9 @@ int vfs_attr(struct vfs_node *node, struct op_attr *attr)
 
 int vfs_attr_locked(struct vfs_node *node, struct op_attr *attr)
 {
-	fiber_rwlock_rdlock(&node->lock);
+	fiber_rwlock_rdlock(vfs_node_lock(node));
 	int err = vfs_attr(node, attr);
-	fiber_rwlock_rdunlock(&node->lock);
+	fiber_rwlock_rdunlock(vfs_node_lock(node));
 	return err;
 }
 
@@ -80,26 +96,49 @@ static void resolve_times(struct op_attr *set)
 	set->mask &= ~(ATTR_ATIME_NOW | ATTR_MTIME_NOW);
 }
 
+/* A stream's size is its own, all else its base's, whose set-id bits its data has nothing to do with. */
+static int set_stream(struct vfs_call *c, const struct op_attr *cur, const struct op_attr *asked, bool opened)
+{
+	const struct backend_ops *ops = c->node->mount->ops;
+	struct op_attr set = *asked, size = {.mask = asked->mask & ATTR_SIZE, .size = asked->size}, base = *cur;
+	set.mask &= ~(uint64_t)ATTR_SIZE;
+	base.type = c->node->base->type;
+	int err = access_setattr(c->cred, &base, &set, false);
+	if (!err && size.mask && !opened)
+		err = access_check(c->cred, cur, MAY_WRITE);
+	if (!err && !ops->setattr)
+		err = ERR_NOTSUPP;
+	if (!err && size.mask)
+		err = ops->setattr(c->node, &size);
+	resolve_times(&set);
+	return err || !set.mask ? err : ops->setattr(c->node->base, &set);
+}
+
+static int set_file(struct vfs_call *c, const struct op_attr *cur, const struct op_attr *asked, bool opened)
+{
+	bool override = (c->op->flags & OP_F_OWNER_OVERRIDE) != 0;
+	struct op_attr set = *asked;
+	/* An open for writing has the permission to truncate: it outlives a chmod. */
+	if (opened)
+		set.mask &= ~(uint64_t)ATTR_SIZE;
+	int err = access_setattr(c->cred, cur, &set, override);
+	if (err)
+		return err;
+	set.mask |= asked->mask & ATTR_SIZE;
+	resolve_times(&set);
+	if (!c->node->mount->ops->setattr)
+		return ERR_NOTSUPP;
+	return set.mask ? c->node->mount->ops->setattr(c->node, &set) : 0;
+}
+
 static int set_locked(struct vfs_call *c, const struct op_setattr_in *in, struct op_wcc *wcc, bool opened)
 {
-	struct op_attr set = in->attr;
 	int err = vfs_pre(c->node, wcc);
 	if (err)
 		return err;
 	if (in->guard && op_time_cmp(wcc->post.ctime, in->guard_ctime) != 0)
 		return ERR_NOT_SYNC;
-	/* An open for writing has the permission to truncate: it outlives a chmod. */
-	bool override = (c->op->flags & OP_F_OWNER_OVERRIDE) != 0;
-	if (opened)
-		set.mask &= ~(uint64_t)ATTR_SIZE;
-	err = access_setattr(c->cred, &wcc->post, &set, override);
-	if (err)
-		return err;
-	set.mask |= in->attr.mask & ATTR_SIZE;
-	resolve_times(&set);
-	if (!c->node->mount->ops->setattr)
-		return ERR_NOTSUPP;
-	err = set.mask ? c->node->mount->ops->setattr(c->node, &set) : 0;
+	err = c->node->base ? set_stream(c, &wcc->post, &in->attr, opened) : set_file(c, &wcc->post, &in->attr, opened);
 	vfs_post(c->node, wcc);
 	return err;
 }
@@ -111,9 +150,9 @@ int vfs_op_setattr(struct vfs_call *c)
 	int opened = err ? err : vfs_io_open(c, c->node, in->open_id, OPEN_WRITE);
 	if (opened < 0)
 		return opened;
-	fiber_rwlock_wrlock(&c->node->lock);
+	fiber_rwlock_wrlock(vfs_node_lock(c->node));
 	err = set_locked(c, in, &c->op->out.setattr.wcc, opened == IO_OPEN);
-	fiber_rwlock_wrunlock(&c->node->lock);
+	fiber_rwlock_wrunlock(vfs_node_lock(c->node));
 	if (!err)
 		vfs_changed(c, c->node, in->attr.mask & ATTR_SIZE ? CHANGED_ATTR | CHANGED_DATA : CHANGED_ATTR, NULL);
 	return err;
@@ -122,7 +161,7 @@ int vfs_op_setattr(struct vfs_call *c)
 int vfs_drop_suid(struct vfs_call *c, struct vfs_node *node, const struct op_attr *attr)
 {
 	struct op_attr set = {.mask = ATTR_MODE, .mode = access_suid_mode(attr->mode)};
-	if (likely(!(attr->mode & 06000)) || access_is_root(c->cred) || set.mode == attr->mode)
+	if (likely(!(attr->mode & 06000)) || access_is_root(c->cred) || set.mode == attr->mode || node->base)
 		return 0;
 	return node->mount->ops->setattr ? node->mount->ops->setattr(node, &set) : 0;
 }
@@ -132,7 +171,7 @@ int vfs_set_size(struct vfs_call *c, struct vfs_node *node, const struct op_attr
 	struct op_attr set = {.mask = ATTR_SIZE, .size = size};
 	if (!node->mount->ops->setattr)
 		return ERR_NOTSUPP;
-	if ((cur->mode & 06000) && !access_is_root(c->cred)) {
+	if ((cur->mode & 06000) && !access_is_root(c->cred) && !node->base) {
 		set.mask |= ATTR_MODE;
 		set.mode = access_suid_mode(cur->mode);
 	}

@@ -161,6 +161,8 @@ int vfs_op_link(struct vfs_call *c)
 		return ERR_NOTDIR;
 	if (c->node->type == OP_TYPE_DIR)
 		return ERR_PERM;
+	if (c->node->base)
+		return ERR_BADTYPE;
 	err = vfs_begin_change(c, c->node2, &out->dir);
 	if (err)
 		return err;

@@ -14,9 +14,10 @@ static int check_file(const struct vfs_node *node)
 	return node->type == OP_TYPE_DIR ? ERR_ISDIR : ERR_INVAL;
 }
 
+/* Not for streams: nobody reads without an open there, nor runs a program. */
 static bool owner_override(const struct vfs_call *c)
 {
-	return (c->op->flags & OP_F_OWNER_OVERRIDE) != 0;
+	return (c->op->flags & OP_F_OWNER_OVERRIDE) && !c->node->base;
 }
 
 /* ---- answering read data */
@@ -140,9 +141,9 @@ int vfs_op_read(struct vfs_call *c)
 	}
 	if (opened < 0)
 		return opened;
-	fiber_rwlock_rdlock(&c->node->lock);
+	fiber_rwlock_rdlock(vfs_node_lock(c->node));
 	err = read_locked(c, in, out, opened);
-	fiber_rwlock_rdunlock(&c->node->lock);
+	fiber_rwlock_rdunlock(vfs_node_lock(c->node));
 	if (err && c->pins)
 		vfs_pins_release(c->vfs, c->pins);
 	if (err || c->op->out_var_size)
@@ -161,12 +162,12 @@ static int begin_write(struct vfs_call *c, struct vfs_node *node, uint64_t open_
 	int opened = err ? err : vfs_io_open(c, node, open_id, OPEN_WRITE);
 	if (opened < 0)
 		return opened;
-	fiber_rwlock_wrlock(&node->lock);
+	fiber_rwlock_wrlock(vfs_node_lock(node));
 	err = vfs_pre(node, wcc);
 	if (!err && opened != IO_OPEN)
 		err = access_io(c->cred, &wcc->post, MAY_WRITE, owner_override(c));
 	if (err)
-		fiber_rwlock_wrunlock(&node->lock);
+		fiber_rwlock_wrunlock(vfs_node_lock(node));
 	return err;
 }
 
@@ -175,7 +176,7 @@ static int end_write(struct vfs_call *c, struct vfs_node *node, struct op_wcc *w
 	if (!err)
 		err = vfs_drop_suid(c, node, &wcc->post);
 	vfs_post(node, wcc);
-	fiber_rwlock_wrunlock(&node->lock);
+	fiber_rwlock_wrunlock(vfs_node_lock(node));
 	if (!err)
 		vfs_changed(c, node, CHANGED_DATA, NULL);
 	return err;
@@ -210,7 +211,7 @@ int vfs_op_write(struct vfs_call *c)
 		return err;
 	if (in->size == 0) {
 		out->verifier = c->node->mount->verifier;
-		fiber_rwlock_wrunlock(&c->node->lock);
+		fiber_rwlock_wrunlock(vfs_node_lock(c->node));
 		return 0;
 	}
 	err = write_locked(c, in, out);
@@ -235,12 +236,12 @@ int vfs_op_commit(struct vfs_call *c)
 	int err = c->node->type == OP_TYPE_DIR ? 0 : check_file(c->node);
 	if (err)
 		return err;
-	fiber_rwlock_rdlock(&c->node->lock);
+	fiber_rwlock_rdlock(vfs_node_lock(c->node));
 	err = vfs_pre(c->node, &out->wcc);
 	if (!err && ops->commit && c->node->type == OP_TYPE_FILE)
 		err = ops->commit(c->node, in->offset, in->size);
 	vfs_post(c->node, &out->wcc);
-	fiber_rwlock_rdunlock(&c->node->lock);
+	fiber_rwlock_rdunlock(vfs_node_lock(c->node));
 	out->verifier = c->node->mount->verifier;
 	return err;
 }
@@ -316,8 +317,8 @@ int vfs_op_seek(struct vfs_call *c)
 	int opened = err ? err : vfs_io_open(c, c->node, in->open_id, OPEN_READ);
 	if (opened < 0)
 		return opened;
-	fiber_rwlock_rdlock(&c->node->lock);
+	fiber_rwlock_rdlock(vfs_node_lock(c->node));
 	err = seek_locked(c, in, &c->op->out.seek.offset, opened);
-	fiber_rwlock_rdunlock(&c->node->lock);
+	fiber_rwlock_rdunlock(vfs_node_lock(c->node));
 	return err;
 }

@@ -117,6 +117,11 @@ int vfs_drop_suid(struct vfs_call *c, struct vfs_node *node, const struct op_att
 /* vfs_set_size() - truncates on open. Locked [w]; permission was checked. */
 int vfs_set_size(struct vfs_call *c, struct vfs_node *node, const struct op_attr *cur, uint64_t size);
 
+/* ---- vfs-stream.c ------------------------------------------------------------------------ */
+
+/* vfs_owner() - whose attributes node has: a stream's base, or node itself. */
+struct vfs_node *vfs_owner(struct vfs_node *node);
+
 /* ---- vfs-name.c -------------------------------------------------------------------------- */
 
 /* vfs_name() - a name argument, validated. dots: answer for "." and "..", 0 lets them pass. */
@@ -124,6 +129,8 @@ int vfs_name(const struct vfs_call *c, const struct op_str *str, int dots, struc
 /* vfs_lookup() - the object of name in dir, "." and ".." included, and dir's attributes. ERR_NOTDIR, ERR_ACCES. */
 int vfs_lookup(struct vfs_call *c, struct vfs_node *dir, const struct vfs_name *name, struct op_attr *attr,
                struct vfs_node **node);
+/* vfs_name_cmp() - the sign of a minus b in the order of bytes. */
+int vfs_name_cmp(const struct vfs_name *a, const struct vfs_name *b);
 /* vfs_begin_change() - locks a directory for a change of its names, checks that it may be searched, fills wcc->pre; unlocks on failure. */
 int vfs_begin_change(struct vfs_call *c, struct vfs_node *dir, struct op_wcc *wcc);
 void vfs_end_change(struct vfs_node *dir, struct op_wcc *wcc);
@@ -132,6 +139,31 @@ int vfs_make(struct vfs_call *c, const struct op_attr *dir, const struct vfs_nam
              struct vfs_node **node);
 /* vfs_made() - handle and attributes of the answer; the reference passes to c->made. */
 int vfs_made(struct vfs_call *c, struct vfs_node *node, struct op_handle *h, struct op_attr *attr);
+
+/* ---- vfs-fold.c -------------------------------------------------------------------------- */
+
+/* vfs_find_any_case() - the object of name or, without that, of the first name that differs in case only; stored: that name, maybe in bytes. dir locked. */
+int vfs_find_any_case(struct vfs_node *dir, const struct vfs_name *name, struct vfs_name *stored, char bytes[OP_NAME_MAX],
+                      struct vfs_node **node);
+/* vfs_lookup_any_case() - as vfs_lookup(), and answers the stored name. */
+int vfs_lookup_any_case(struct vfs_call *c, struct vfs_node *dir, const struct vfs_name *name, struct op_attr *attr,
+                        struct vfs_node **node);
+void vfs_answer_name(struct vfs_call *c, const struct vfs_name *name);
+
+/* ---- vfs-readdir.c ----------------------------------------------------------------------- */
+
+/* Records for the caller's payload, as many as fit. */
+struct vfs_list {
+	struct vfs_call *c;
+	uint64_t want;
+	uint32_t max_entries; /* 0: no limit */
+	uint64_t room;
+	uint32_t size;        /* so far */
+	uint32_t n_entries;
+};
+
+/* vfs_list_put() - false: no room. head: all but the sizes. */
+bool vfs_list_put(struct vfs_list *l, struct op_dirent *head, const struct vfs_name *name);
 
 /* ---- vfs-open.c -------------------------------------------------------------------------- */
 
@@ -142,6 +174,10 @@ enum { IO_ANONYMOUS, IO_OPEN };
  * the permission check decides. ERR_BADHANDLE: no such open, ERR_ACCES: not opened for that.
  */
 int vfs_io_open(struct vfs_call *c, struct vfs_node *node, uint64_t open_id, uint32_t access);
+/* vfs_open_node() - opens what exists: type, permission, share, truncation, in this order. No lock is held. */
+int vfs_open_node(struct vfs_call *c, struct vfs_node *node, const struct op_open_in *in, struct op_open_out *out);
+/* vfs_open_add() - an open of the session, without asking for permission. ERR_SHARE. */
+int vfs_open_add(struct vfs_call *c, struct vfs_node *node, uint32_t access, uint32_t deny, uint64_t *open_id);
 /* vfs_close_all() - opens of one session. Parks. */
 void vfs_close_all(struct vfs_session *s);
 /* vfs_close_mount() - opens of every session on m. Parks. */

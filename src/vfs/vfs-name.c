@@ -28,6 +28,12 @@ int vfs_name(const struct vfs_call *c, const struct op_str *str, int dots, struc
 	return check_name(op_get_str(c->op, str), str->size, dots, name);
 }
 
+int vfs_name_cmp(const struct vfs_name *a, const struct vfs_name *b)
+{
+	int cmp = memcmp(a->bytes, b->bytes, MIN(a->size, b->size));
+	return cmp ? cmp : (a->size > b->size) - (a->size < b->size);
+}
+
 int vfs_made(struct vfs_call *c, struct vfs_node *node, struct op_handle *h, struct op_attr *attr)
 {
 	c->made = node;
@@ -82,6 +88,8 @@ int vfs_op_parent(struct vfs_call *c)
 	struct op_parent_out *out = &c->op->out.parent;
 	struct op_attr attr;
 	struct vfs_node *node;
+	if (c->node->base)
+		return vfs_made(c, vfs_node_get(c->node->base), &out->obj, &out->attr);
 	int err = vfs_lookup(c, c->node, &up, &attr, &node);
 	return err ? err : vfs_made(c, node, &out->obj, &out->attr);
 }

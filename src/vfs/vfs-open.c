@@ -153,7 +153,7 @@ int vfs_io_open(struct vfs_call *c, struct vfs_node *node, uint64_t open_id, uin
 	return err;
 }
 
-static int add_state(struct vfs_call *c, struct vfs_node *node, uint32_t access, uint32_t deny, uint64_t *open_id)
+int vfs_open_add(struct vfs_call *c, struct vfs_node *node, uint32_t access, uint32_t deny, uint64_t *open_id)
 {
 	struct vfs_session *s = c->session;
 	struct vfs_open *o = calloc(1, sizeof(*o));
@@ -208,7 +208,7 @@ static int check_open_type(const struct vfs_node *node, const struct op_open_in 
 
 static int may_open(struct vfs_call *c, const struct op_attr *attr, const struct op_open_in *in)
 {
-	bool override = (c->op->flags & OP_F_OWNER_OVERRIDE) != 0;
+	bool override = (c->op->flags & OP_F_OWNER_OVERRIDE) && c->op->code == OP_open && !c->node->base;
 	uint32_t want = in->access & OPEN_READ ? MAY_READ : 0;
 	if ((in->access & OPEN_WRITE) || truncates(in))
 		want |= MAY_WRITE;
@@ -227,8 +227,7 @@ static int truncate_locked(struct vfs_call *c, struct vfs_node *node, const stru
 	return err ? err : vfs_attr(node, attr);
 }
 
-/* Opens what exists: type, permission, share, truncation, in this order. */
-static int open_node(struct vfs_call *c, struct vfs_node *node, const struct op_open_in *in, struct op_open_out *out)
+int vfs_open_node(struct vfs_call *c, struct vfs_node *node, const struct op_open_in *in, struct op_open_out *out)
 {
 	int err = check_open_type(node, in);
 	if (!err)
@@ -236,12 +235,12 @@ static int open_node(struct vfs_call *c, struct vfs_node *node, const struct op_
 	if (!err)
 		err = may_open(c, &out->attr, in);
 	if (!err && !(in->flags & OPEN_NO_STATE))
-		err = add_state(c, node, in->access, in->deny, &out->open_id);
+		err = vfs_open_add(c, node, in->access, in->deny, &out->open_id);
 	if (err || !truncates(in))
 		return err;
-	fiber_rwlock_wrlock(&node->lock);
+	fiber_rwlock_wrlock(vfs_node_lock(node));
 	err = truncate_locked(c, node, in, &out->attr);
-	fiber_rwlock_wrunlock(&node->lock);
+	fiber_rwlock_wrunlock(vfs_node_lock(node));
 	if (!err)
 		vfs_changed(c, node, CHANGED_ATTR | CHANGED_DATA, NULL);
 	else if (out->open_id)
@@ -254,9 +253,9 @@ static int same_verifier(struct vfs_node *node, uint64_t wanted)
 	uint64_t kept = 0;
 	if (!node->mount->ops->verifier)
 		return ERR_EXIST;
-	fiber_rwlock_rdlock(&node->lock);
+	fiber_rwlock_rdlock(vfs_node_lock(node));
 	int err = node->mount->ops->verifier(node, &kept);
-	fiber_rwlock_rdunlock(&node->lock);
+	fiber_rwlock_rdunlock(vfs_node_lock(node));
 	return err == 0 && kept && kept == wanted ? 0 : ERR_EXIST;
 }
 
@@ -276,7 +275,7 @@ static int open_created(struct vfs_call *c, struct vfs_node *node, const struct 
 	out->created = 1;
 	int err = vfs_attr_locked(node, &out->attr);
 	if (!err && !(in->flags & OPEN_NO_STATE))
-		err = add_state(c, node, in->access, in->deny, &out->open_id);
+		err = vfs_open_add(c, node, in->access, in->deny, &out->open_id);
 	return err;
 }
 
@@ -317,8 +316,12 @@ static int create_file(struct vfs_call *c, const struct op_open_in *in, struct o
 static int open_or_create(struct vfs_call *c, const struct op_open_in *in, struct op_open_out *out,
                           const struct vfs_name *name, struct vfs_node **node)
 {
-	const struct backend_ops *ops = c->node->mount->ops;
-	int err = ops->lookup(c->node, name, node);
+	struct vfs_name stored = *name;
+	char bytes[OP_NAME_MAX];
+	bool any_case = in->flags & ANY_CASE;
+	int err = any_case ? vfs_find_any_case(c->node, name, &stored, bytes, node) : c->node->mount->ops->lookup(c->node, name, node);
+	if (any_case && (err == 0 || err == ERR_NOENT))
+		vfs_answer_name(c, &stored);
 	if (err == 0)
 		return check_exists(*node, in);
 	*node = NULL;
@@ -330,6 +333,12 @@ static int open_or_create(struct vfs_call *c, const struct op_open_in *in, struc
 	return err;
 }
 
+static int look_up(struct vfs_call *c, const struct op_open_in *in, const struct vfs_name *name, struct op_attr *dir,
+                   struct vfs_node **node)
+{
+	return in->flags & ANY_CASE ? vfs_lookup_any_case(c, c->node, name, dir, node) : vfs_lookup(c, c->node, name, dir, node);
+}
+
 static int open_name(struct vfs_call *c, const struct op_open_in *in, struct op_open_out *out, struct vfs_node **node)
 {
 	struct vfs_name name;
@@ -337,16 +346,16 @@ static int open_name(struct vfs_call *c, const struct op_open_in *in, struct op_
 	bool creates = in->disposition != OPEN_EXISTING;
 	int err = vfs_name(c, &in->name, creates ? ERR_EXIST : 0, &name);
 	if (!err)
-		err = creates ? vfs_begin_change(c, c->node, &out->dir) : vfs_lookup(c, c->node, &name, &dir, node);
+		err = creates ? vfs_begin_change(c, c->node, &out->dir) : look_up(c, in, &name, &dir, node);
 	if (!err && !creates)
-		return open_node(c, *node, in, out);
+		return vfs_open_node(c, *node, in, out);
 	if (err)
 		return err;
 	err = open_or_create(c, in, out, &name, node);
 	vfs_end_change(c->node, &out->dir);
 	if (!err && out->created)
 		vfs_changed(c, c->node, CHANGED_NAME, &name);
-	return err || out->created ? err : open_node(c, *node, in, out);
+	return err || out->created ? err : vfs_open_node(c, *node, in, out);
 }
 
 static int check_open(const struct op_open_in *in)
@@ -354,7 +363,7 @@ static int check_open(const struct op_open_in *in)
 	const uint32_t both = OPEN_READ | OPEN_WRITE;
 	if (in->disposition > OPEN_EXCLUSIVE || (in->access & ~both) || (in->deny & ~both))
 		return ERR_INVAL;
-	if (in->flags & ~(uint32_t)(OPEN_NO_STATE | OPEN_TRUNCATE | OPEN_NOFOLLOW_DIR))
+	if (in->flags & ~(uint32_t)(OPEN_NO_STATE | OPEN_TRUNCATE | OPEN_NOFOLLOW_DIR | ANY_CASE))
 		return ERR_INVAL;
 	if (!(in->flags & OPEN_NO_STATE) && in->access == 0)
 		return ERR_INVAL;
@@ -373,7 +382,7 @@ int vfs_op_open(struct vfs_call *c)
 		return err;
 	if (in->name.size == 0) {
 		node = vfs_node_get(c->node);
-		err = open_node(c, node, in, out);
+		err = vfs_open_node(c, node, in, out);
 	} else {
 		err = open_name(c, in, out, &node);
 	}
@@ -412,7 +421,7 @@ int vfs_op_create_unlinked(struct vfs_call *c)
 	fiber_rwlock_rdunlock(&c->node->lock);
 	if (err)
 		return err;
-	err = add_state(c, node, in->access, 0, &out->open_id);
+	err = vfs_open_add(c, node, in->access, 0, &out->open_id);
 	int made = vfs_made(c, node, &out->obj, &out->attr);
 	return err ? err : made;
 }

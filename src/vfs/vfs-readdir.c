@@ -1,64 +1,53 @@
 /* Listing a directory into the caller's payload, entry by entry, with attributes and handles if wanted. */
-#include <string.h>
-
 #include "vfs/access.h"
 #include "vfs/vfs-impl.h"
 
 enum { COOKIE_DOT = 1, COOKIE_DOTDOT = 2 };
 
 struct lister {
-	struct vfs_call *c;
+	struct vfs_list list;
 	const struct op_readdir_in *in;
 	struct op_readdir_out *out;
-	uint64_t room;
 };
 
-struct record {
-	struct op_dirent head;
-	char name[OP_NAME_MAX + 9]; /* and padding */
-};
-
-static bool put_record(struct lister *l, struct record *r, const struct vfs_name *name)
+bool vfs_list_put(struct vfs_list *l, struct op_dirent *head, const struct vfs_name *name)
 {
-	uint32_t size = (uint32_t)ALIGN_UP(sizeof(r->head) + name->size, (size_t)8);
-	bool full = l->in->max_entries && l->out->n_entries >= l->in->max_entries;
-	if (full || l->room - l->out->size < size)
+	static const uint8_t padding[8];
+	uint32_t size = (uint32_t)ALIGN_UP(sizeof(*head) + name->size, (size_t)8), used = (uint32_t)sizeof(*head) + name->size;
+	bool full = l->max_entries && l->n_entries >= l->max_entries;
+	if (full || l->room - l->size < size)
 		return false;
-	memcpy(r->name, name->bytes, name->size);
-	memset(r->name + name->size, 0, size - sizeof(r->head) - name->size);
-	r->head.record_size = size;
-	r->head.name_size = name->size;
-	payload_put(l->c->payload, l->out->size, r, size);
-	l->out->size += size;
-	l->out->n_entries++;
+	head->record_size = size;
+	head->name_size = name->size;
+	payload_put(l->c->payload, l->size, head, sizeof(*head));
+	payload_put(l->c->payload, l->size + sizeof(*head), name->bytes, name->size);
+	payload_put(l->c->payload, l->size + used, padding, size - used);
+	l->size += size;
+	l->n_entries++;
 	return true;
 }
 
-static bool put_node(struct lister *l, struct record *r, const struct vfs_name *name, struct vfs_node *node)
+static bool put_node(struct vfs_list *l, struct op_dirent *head, const struct vfs_name *name, struct vfs_node *node)
 {
-	if (l->in->want) {
-		vfs_handle_make(l->c->vfs, node, l->c->tag, &r->head.obj);
-		vfs_attr_locked(node, &r->head.attr);
+	if (l->want) {
+		vfs_handle_make(l->c->vfs, node, l->c->tag, &head->obj);
+		vfs_attr_locked(node, &head->attr);
 	}
-	return put_record(l, r, name);
+	return vfs_list_put(l, head, name);
 }
 
 static bool emit(void *arg, const struct vfs_name *name, uint64_t cookie, uint64_t fileid, uint32_t type,
                  struct vfs_node *node)
 {
-	struct lister *l = arg;
-	struct record r;
+	struct vfs_list *l = arg;
+	struct op_dirent head = {.cookie = cookie, .fileid = fileid, .attr.type = type};
 	struct vfs_node *found = NULL;
-	memset(&r.head, 0, sizeof(r.head));
-	r.head.cookie = cookie;
-	r.head.fileid = fileid;
-	r.head.attr.type = type;
-	if (!l->in->want)
-		return put_record(l, &r, name);
+	if (!l->want)
+		return vfs_list_put(l, &head, name);
 	/* An entry whose object is gone meanwhile, or can't be read, is listed by name only. */
 	if (!node && l->c->node->mount->ops->lookup(l->c->node, name, &found) == 0)
 		node = found;
-	bool taken = node ? put_node(l, &r, name, node) : put_record(l, &r, name);
+	bool taken = node ? put_node(l, &head, name, node) : vfs_list_put(l, &head, name);
 	if (found)
 		vfs_node_put(found);
 	return taken;
@@ -66,18 +55,14 @@ static bool emit(void *arg, const struct vfs_name *name, uint64_t cookie, uint64
 
 static bool emit_dot(struct lister *l, uint64_t cookie, struct vfs_node *node)
 {
-	struct record r;
+	struct op_dirent head = {.cookie = cookie, .fileid = node->fileid, .attr.type = OP_TYPE_DIR};
 	struct vfs_name name = {"..", (uint32_t)cookie};
-	memset(&r.head, 0, sizeof(r.head));
-	r.head.cookie = cookie;
-	r.head.fileid = node->fileid;
-	r.head.attr.type = OP_TYPE_DIR;
-	return put_node(l, &r, &name, node);
+	return put_node(&l->list, &head, &name, node);
 }
 
 static int emit_dotdot(struct lister *l, bool *taken)
 {
-	struct vfs_node *dir = l->c->node, *parent;
+	struct vfs_node *dir = l->list.c->node, *parent;
 	fiber_rwlock_rdlock(&dir->lock);
 	int err = dir->mount->ops->parent(dir, &parent);
 	fiber_rwlock_rdunlock(&dir->lock);
@@ -92,20 +77,35 @@ static int emit_dotdot(struct lister *l, bool *taken)
 static int emit_dots(struct lister *l, bool *more)
 {
 	*more = true;
-	if (!(l->in->flags & READDIR_DOTS) || l->in->cookie >= COOKIE_DOTDOT)
+	if (!(l->in->flags & READDIR_DOTS) || l->in->cookie >= COOKIE_DOTDOT || l->in->after.size)
 		return 0;
 	if (l->in->cookie < COOKIE_DOT)
-		*more = emit_dot(l, COOKIE_DOT, l->c->node);
+		*more = emit_dot(l, COOKIE_DOT, l->list.c->node);
 	return *more ? emit_dotdot(l, more) : 0;
+}
+
+static int list_from(struct lister *l, bool *eof)
+{
+	struct vfs_node *dir = l->list.c->node;
+	struct vfs_name after = {"", 0};
+	int err = l->in->after.size ? vfs_name(l->list.c, &l->in->after, 0, &after) : 0;
+	if (!err && !dir->mount->ops->readdir_from)
+		err = ERR_NOTSUPP;
+	return err ? err : dir->mount->ops->readdir_from(dir, &after, emit, &l->list, eof);
 }
 
 static int list_locked(struct lister *l)
 {
-	struct vfs_node *dir = l->c->node;
+	struct vfs_node *dir = l->list.c->node;
 	uint64_t cookie = l->in->cookie <= COOKIE_DOTDOT ? 0 : l->in->cookie;
 	bool eof = false;
-	l->out->verifier = cookie ? l->in->verifier : 0;
-	int err = dir->mount->ops->readdir(dir, cookie, &l->out->verifier, emit, l, &eof);
+	int err;
+	if (l->in->flags & READDIR_BY_NAME) {
+		err = list_from(l, &eof);
+	} else {
+		l->out->verifier = cookie ? l->in->verifier : 0;
+		err = dir->mount->ops->readdir(dir, cookie, &l->out->verifier, emit, &l->list, &eof);
+	}
 	l->out->eof = eof;
 	return err;
 }
@@ -119,8 +119,12 @@ static int may_list(struct vfs_call *c)
 
 int vfs_op_readdir(struct vfs_call *c)
 {
-	struct lister l = {c, &c->op->in.readdir, &c->op->out.readdir, payload_size(c->payload)};
+	const struct op_readdir_in *in = &c->op->in.readdir;
+	struct op_readdir_out *out = &c->op->out.readdir;
+	struct lister l = {{c, in->want, in->max_entries, payload_size(c->payload), 0, 0}, in, out};
 	bool more;
+	if ((in->flags & ~(uint32_t)(READDIR_DOTS | READDIR_BY_NAME)) || (in->flags & READDIR_BY_NAME && in->cookie))
+		return ERR_INVAL;
 	if (c->node->type != OP_TYPE_DIR)
 		return ERR_NOTDIR;
 	int err = may_list(c);
@@ -131,7 +135,7 @@ int vfs_op_readdir(struct vfs_call *c)
 		err = list_locked(&l);
 		fiber_rwlock_rdunlock(&c->node->lock);
 	}
-	if (!err && l.out->n_entries == 0 && !l.out->eof)
-		err = ERR_TOOSMALL;
-	return err;
+	out->size = l.list.size;
+	out->n_entries = l.list.n_entries;
+	return !err && out->n_entries == 0 && !out->eof ? ERR_TOOSMALL : err;
 }

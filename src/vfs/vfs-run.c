@@ -66,10 +66,9 @@ static int find_objects(struct vfs_call *c, const struct op_info *info)
 		return err;
 	if (c->node2 && c->node2->mount != c->node->mount && c->op->code != OP_copy)
 		return ERR_XDEV;
-	/* open decides for itself: opening what exists for reading changes nothing. */
-	bool from_to = c->op->code == OP_copy || c->op->code == OP_clone;
-	const struct vfs_node *changed = from_to ? c->node2 : c->node;
-	bool mutates = (info->flags & OP_I_MUTATES) && c->op->code != OP_open;
+	/* Opens decide for themselves: opening what exists for reading changes nothing. */
+	const struct vfs_node *changed = c->op->code == OP_copy ? c->node2 : c->node;
+	bool mutates = (info->flags & OP_I_MUTATES) && c->op->code != OP_open && c->op->code != OP_open_stream;
 	return mutates && changed->mount->read_only ? ERR_ROFS : 0;
 }
 
@@ -107,7 +106,7 @@ static int settle(struct vfs_call *c)
 	uint32_t n = 0;
 	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
 		if (all[i] && all[i]->mount->ops->settle)
-			nodes[n++] = all[i];
+			nodes[n++] = all[i]->base ? all[i]->base : all[i];
 	return n ? nodes[0]->mount->ops->settle(nodes, n) : 0;
 }
 

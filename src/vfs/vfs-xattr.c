@@ -31,7 +31,7 @@ static int xattr_name(const struct vfs_call *c, const struct op_str *str, struct
 static int may_use(struct vfs_call *c, const struct vfs_name *name, uint32_t want)
 {
 	struct op_attr attr;
-	int err = vfs_attr(c->node, &attr);
+	int err = vfs_attr(vfs_owner(c->node), &attr);
 	if (err)
 		return err;
 	if (begins(name, "trusted."))
@@ -55,7 +55,8 @@ static int answer(struct vfs_call *c, const void *value, uint32_t full, uint64_t
 
 int vfs_op_get_xattr(struct vfs_call *c)
 {
-	const struct backend_ops *ops = c->node->mount->ops;
+	struct vfs_node *node = vfs_owner(c->node);
+	const struct backend_ops *ops = node->mount->ops;
 	struct op_get_xattr_out *out = &c->op->out.get_xattr;
 	uint64_t room = payload_size(c->payload);
 	CLEANUP_FREE char *value = malloc(MIN(room, OP_XATTR_MAX) + 1);
@@ -66,11 +67,11 @@ int vfs_op_get_xattr(struct vfs_call *c)
 	if (err)
 		return err;
 	uint32_t size = (uint32_t)MIN(room, OP_XATTR_MAX);
-	fiber_rwlock_rdlock(&c->node->lock);
+	fiber_rwlock_rdlock(&node->lock);
 	err = may_use(c, &name, MAY_READ);
 	if (!err)
-		err = ops->get_xattr(c->node, &name, value, &size);
-	fiber_rwlock_rdunlock(&c->node->lock);
+		err = ops->get_xattr(node, &name, value, &size);
+	fiber_rwlock_rdunlock(&node->lock);
 	out->size = err && err != ERR_TOOSMALL ? 0 : size;
 	if (err == ERR_TOOSMALL && room == 0)
 		return 0;
@@ -79,7 +80,8 @@ int vfs_op_get_xattr(struct vfs_call *c)
 
 int vfs_op_list_xattr(struct vfs_call *c)
 {
-	const struct backend_ops *ops = c->node->mount->ops;
+	struct vfs_node *node = vfs_owner(c->node);
+	const struct backend_ops *ops = node->mount->ops;
 	struct op_list_xattr_out *out = &c->op->out.list_xattr;
 	uint64_t room = payload_size(c->payload);
 	CLEANUP_FREE char *names = malloc(MIN(room, LIST_MAX) + 1);
@@ -88,9 +90,9 @@ int vfs_op_list_xattr(struct vfs_call *c)
 	if (!ops->list_xattr)
 		return ERR_NOTSUPP;
 	uint32_t size = (uint32_t)MIN(room, LIST_MAX);
-	fiber_rwlock_rdlock(&c->node->lock);
-	int err = ops->list_xattr(c->node, names, &size);
-	fiber_rwlock_rdunlock(&c->node->lock);
+	fiber_rwlock_rdlock(&node->lock);
+	int err = ops->list_xattr(node, names, &size);
+	fiber_rwlock_rdunlock(&node->lock);
 	out->size = err && err != ERR_TOOSMALL ? 0 : size;
 	if (err == ERR_TOOSMALL && room == 0)
 		return 0;
@@ -99,7 +101,8 @@ int vfs_op_list_xattr(struct vfs_call *c)
 
 int vfs_op_set_xattr(struct vfs_call *c)
 {
-	const struct backend_ops *ops = c->node->mount->ops;
+	struct vfs_node *node = vfs_owner(c->node);
+	const struct backend_ops *ops = node->mount->ops;
 	const struct op_set_xattr_in *in = &c->op->in.set_xattr;
 	struct op_wcc *wcc = &c->op->out.set_xattr.wcc;
 	CLEANUP_FREE char *value = NULL;
@@ -112,22 +115,23 @@ int vfs_op_set_xattr(struct vfs_call *c)
 		err = ops->set_xattr ? payload_copy(c->payload, OP_XATTR_MAX, &value, &size) : ERR_NOTSUPP;
 	if (err)
 		return err;
-	fiber_rwlock_wrlock(&c->node->lock);
-	err = vfs_pre(c->node, wcc);
+	fiber_rwlock_wrlock(&node->lock);
+	err = vfs_pre(node, wcc);
 	if (!err)
 		err = may_use(c, &name, MAY_WRITE);
 	if (!err)
-		err = ops->set_xattr(c->node, &name, value, size, in->flags);
-	vfs_post(c->node, wcc);
-	fiber_rwlock_wrunlock(&c->node->lock);
+		err = ops->set_xattr(node, &name, value, size, in->flags);
+	vfs_post(node, wcc);
+	fiber_rwlock_wrunlock(&node->lock);
 	if (!err)
-		vfs_changed(c, c->node, CHANGED_ATTR, NULL);
+		vfs_changed(c, node, CHANGED_ATTR, NULL);
 	return err;
 }
 
 int vfs_op_remove_xattr(struct vfs_call *c)
 {
-	const struct backend_ops *ops = c->node->mount->ops;
+	struct vfs_node *node = vfs_owner(c->node);
+	const struct backend_ops *ops = node->mount->ops;
 	struct op_wcc *wcc = &c->op->out.remove_xattr.wcc;
 	struct vfs_name name;
 	int err = xattr_name(c, &c->op->in.remove_xattr.name, &name);
@@ -135,15 +139,15 @@ int vfs_op_remove_xattr(struct vfs_call *c)
 		err = ERR_NOTSUPP;
 	if (err)
 		return err;
-	fiber_rwlock_wrlock(&c->node->lock);
-	err = vfs_pre(c->node, wcc);
+	fiber_rwlock_wrlock(&node->lock);
+	err = vfs_pre(node, wcc);
 	if (!err)
 		err = may_use(c, &name, MAY_WRITE);
 	if (!err)
-		err = ops->remove_xattr(c->node, &name);
-	vfs_post(c->node, wcc);
-	fiber_rwlock_wrunlock(&c->node->lock);
+		err = ops->remove_xattr(node, &name);
+	vfs_post(node, wcc);
+	fiber_rwlock_wrunlock(&node->lock);
 	if (!err)
-		vfs_changed(c, c->node, CHANGED_ATTR, NULL);
+		vfs_changed(c, node, CHANGED_ATTR, NULL);
 	return err;
 }

@@ -49,6 +49,10 @@ void vfs_changed(struct vfs_call *c, struct vfs_node *node, uint32_t what, const
 	struct vfs_session *s;
 	if (likely(__atomic_load_n(&vfs->n_watches, __ATOMIC_RELAXED) == 0))
 		return;
+	if (node->base) {
+		node = node->base;
+		what = what & CHANGED_DATA ? CHANGED_ATTR | CHANGED_STREAM : what;
+	}
 	fill_event(c, &event, node, what, name);
 	spin_lock(&vfs->session_lock);
 	LIST_FOREACH(s, &vfs->sessions, link)
@@ -70,7 +74,7 @@ int vfs_op_watch(struct vfs_call *c)
 {
 	struct vfs_session *s = c->session;
 	uint32_t filter = c->op->in.watch.filter;
-	if (filter == 0 || (filter & ~(uint32_t)(CHANGED_ATTR | CHANGED_DATA | CHANGED_NAME)))
+	if (filter == 0 || (filter & ~(uint32_t)(CHANGED_ATTR | CHANGED_DATA | CHANGED_NAME | CHANGED_STREAM)))
 		return ERR_INVAL;
 	struct watch *w = calloc(1, sizeof(*w));
 	if (!w)

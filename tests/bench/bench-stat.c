@@ -5,6 +5,8 @@
 #include "bench-stat.h"
 
 #include <err.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -74,4 +76,18 @@ uint64_t bench_cpu_ns(const pid_t *pids, int n)
 		sum += to_ns(&ts);
 	}
 	return sum;
+}
+
+uint64_t bench_proc_bytes(const char *path, const char *key)
+{
+	char line[256];
+	uint64_t value = 0;
+	FILE *f = fopen(path, "r");
+
+	while (f && fgets(line, sizeof(line), f))
+		if (strncmp(line, key, strlen(key)) == 0)
+			value = strtoull(line + strlen(key), NULL, 10) << 10;
+	if (f)
+		fclose(f);
+	return value;
 }

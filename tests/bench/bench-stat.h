@@ -27,4 +27,7 @@ uint64_t bench_now_ns(void);
 /* bench_cpu_ns() - user and system time of all threads, living and ended, of n processes; exits when one is gone. */
 uint64_t bench_cpu_ns(const pid_t *pids, int n);
 
+/* bench_proc_bytes() - a line of a file in /proc that says "KEY N kB"; 0: it is not there. */
+uint64_t bench_proc_bytes(const char *path, const char *key);
+
 #endif

@@ -31,10 +31,10 @@ enum {
 	N_SLICES = 4,
 };
 
-enum mix { MIX_NULL, MIX_GETATTR, MIX_LOOKUP, MIX_READ, MIX_WRITE, MIX_CREATE, MIX_READ_LARGE, MIX_WRITE_LARGE, N_MIXES };
+enum mix { MIX_NULL, MIX_GETATTR, MIX_LOOKUP, MIX_READ, MIX_WRITE, MIX_SYNC, MIX_CREATE, MIX_READ_LARGE, MIX_WRITE_LARGE, N_MIXES };
 
-static const char *const mix_names[N_MIXES] = {"null",  "getattr", "lookup", "read4k",
-                                               "write4k", "create",  "read1m", "write1m"};
+static const char *const mix_names[N_MIXES] = {"null",   "getattr", "lookup", "read4k", "write4k",
+                                               "sync4k", "create",  "read1m", "write1m"};
 
 struct slot {
 	struct rpc_call call;
@@ -107,7 +107,8 @@ static void encode(struct conn *c, int index)
 		s->varying = s->call.head_size - 12;
 		break;
 	case MIX_WRITE:
-		call_write(&s->call, &s->file, 0, SMALL_IO);
+	case MIX_SYNC:
+		call_write(&s->call, &s->file, 0, SMALL_IO, current == MIX_SYNC ? WRITE3_FILE_SYNC : WRITE3_UNSTABLE);
 		s->varying = s->call.head_size - 20;
 		break;
 	case MIX_CREATE:
@@ -118,7 +119,7 @@ static void encode(struct conn *c, int index)
 		call_read(&s->call, large, 0, LARGE_IO);
 		break;
 	default:
-		call_write(&s->call, large, 0, LARGE_IO);
+		call_write(&s->call, large, 0, LARGE_IO, WRITE3_UNSTABLE);
 		break;
 	}
 }
@@ -387,7 +388,7 @@ static void make_file(int fd, struct slot *s)
 	rpc_transact(fd, &call, NULL, &reply);
 	reply_status(&reply, "CREATE");
 	reply_new_fh(&reply, &s->file);
-	call_write(&call, &s->file, 0, LARGE_IO);
+	call_write(&call, &s->file, 0, LARGE_IO, WRITE3_UNSTABLE);
 	rpc_transact(fd, &call, payload, &reply);
 	reply_status(&reply, "WRITE");
 }

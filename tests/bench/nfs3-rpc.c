@@ -14,7 +14,7 @@
 
 #define LAST_FRAGMENT 0x80000000U
 
-enum { AUTH_NONE = 0, AUTH_SYS = 1, UNCHECKED = 0, UNSTABLE = 0, PORTMAP_GETPORT = 3, MOUNT_MNT = 1 };
+enum { AUTH_NONE = 0, AUTH_SYS = 1, UNCHECKED = 0, PORTMAP_GETPORT = 3, MOUNT_MNT = 1 };
 enum { UDP_TIMEOUT_MS = 1000, UDP_TRIES = 10 };
 
 static void put_opaque(struct cursor *c, const void *data, size_t size)
@@ -125,7 +125,7 @@ void call_read(struct rpc_call *call, const struct nfs3_fh *fh, uint64_t offset,
 	end_call(&c, call, 0);
 }
 
-void call_write(struct rpc_call *call, const struct nfs3_fh *fh, uint64_t offset, uint32_t count)
+void call_write(struct rpc_call *call, const struct nfs3_fh *fh, uint64_t offset, uint32_t count, uint32_t stable)
 {
 	struct cursor c;
 
@@ -133,7 +133,7 @@ void call_write(struct rpc_call *call, const struct nfs3_fh *fh, uint64_t offset
 	put_fh(&c, fh);
 	cursor_put_be64(&c, offset);
 	cursor_put_be32(&c, count);
-	cursor_put_be32(&c, UNSTABLE);
+	cursor_put_be32(&c, stable);
 	cursor_put_be32(&c, count);
 	end_call(&c, call, count);
 }

@@ -46,7 +46,8 @@ void call_null(struct rpc_call *call);
 void call_getattr(struct rpc_call *call, const struct nfs3_fh *fh);
 void call_lookup(struct rpc_call *call, const struct nfs3_fh *dir, const char *name);
 void call_read(struct rpc_call *call, const struct nfs3_fh *fh, uint64_t offset, uint32_t count);
-void call_write(struct rpc_call *call, const struct nfs3_fh *fh, uint64_t offset, uint32_t count);
+enum { WRITE3_UNSTABLE = 0, WRITE3_FILE_SYNC = 2 };
+void call_write(struct rpc_call *call, const struct nfs3_fh *fh, uint64_t offset, uint32_t count, uint32_t stable);
 void call_create(struct rpc_call *call, const struct nfs3_fh *dir, const char *name);
 void call_mkdir(struct rpc_call *call, const struct nfs3_fh *dir, const char *name);
 

@@ -10,7 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "tests/conform/run.h"
+#include "tests/conform/verbs-stream.h"
 
 #define OPTIONS_MAX 32
 
@@ -36,6 +36,7 @@ static const struct {
 	{"own-space", HAS_OWN_SPACE},
 	{"fault", HAS_FAULT},
 	{"small", HAS_SMALL},
+	{"streams", HAS_STREAMS},
 };
 
 struct suite {
@@ -161,6 +162,14 @@ static void probe_size(struct test *t)
 		t->features |= HAS_SMALL;
 }
 
+static void probe_streams(struct test *t)
+{
+	struct scan s = {.room = 4096};
+
+	if ((t->features & HAS_OPS) && fs_list_streams(t, &t->root, "none", &s) != ERR_NOTSUPP)
+		t->features |= HAS_STREAMS;
+}
+
 static void run_suite(void *arg)
 {
 	struct suite *s = arg;
@@ -174,6 +183,7 @@ static void run_suite(void *arg)
 		s->n_failed++;
 		return;
 	}
+	probe_streams(&t);
 	t.features &= ~s->without;
 	probe_size(&t);
 	for (c = conform_cases; c; c = c->next)

@@ -31,6 +31,7 @@ struct client;
 #define HAS_FINE_CHANGE (1u << 14) /* each change is counted, however close to the one before */
 #define HAS_OWN_SPACE (1u << 15)   /* nobody else uses the disk below */
 #define HAS_ALL 0xffffu
+#define HAS_STREAMS (1u << 18)     /* probed: the store keeps streams */
 #define HAS_FAULT (1u << 16)       /* the store fails on demand: --backend fault, in process */
 #define HAS_SMALL (1u << 17)       /* the store is small and ours alone: it may be filled */
 
@@ -159,8 +160,6 @@ struct driver {
 	int (*seek)(struct test *t, const struct obj *o, uint64_t offset, uint32_t what);
 	int (*copy)(struct test *t, const struct obj *from, uint64_t offset, const struct obj *to, uint64_t to_offset,
 	            uint64_t size);
-	int (*clone)(struct test *t, const struct obj *from, uint64_t offset, const struct obj *to, uint64_t to_offset,
-	             uint64_t size);
 	int (*close)(struct test *t, uint64_t open_id);
 	int (*sync)(struct test *t, const struct obj *o);
 };

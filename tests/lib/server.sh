@@ -48,6 +48,8 @@ server_export() {
 	if [ "$2" = linux ]; then
 		mkdir -p "$SERVER/store-$1"
 		options=(--option "path=$SERVER/store-$1")
+	elif [ "$2" = cairn ]; then
+		options=(--option "path=$SERVER/store-$1" --option create=yes)
 	fi
 	chimeractl mount create "$1" --backend "$2" "${options[@]}" &&
 		chimeractl export create "/$1" --mount "$1" --client "${3:-*:rw,insecure,no_root_squash}"

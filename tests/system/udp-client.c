@@ -37,7 +37,7 @@ static void write_pieces(int fd, const struct nfs3_fh *file, uint32_t size)
 
 	for (uint32_t piece = 0; piece < N_PIECES; piece++) {
 		fill(data, size, piece);
-		call_write(&call, file, (uint64_t)piece * size, size);
+		call_write(&call, file, (uint64_t)piece * size, size, WRITE3_UNSTABLE);
 		rpc_transact(fd, &call, data, &reply);
 		reply_status(&reply, "WRITE");
 	}
