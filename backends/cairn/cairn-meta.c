@@ -28,7 +28,7 @@ static const struct {
 	[META_ORDER] = {"order", 0},                [META_INLINE] = {"inline", MDB_INTEGERKEY},
 	[META_EXTENTS] = {"extents", 0},            [META_XATTRS] = {"xattrs", 0},
 	[META_ORPHANS] = {"orphans", MDB_INTEGERKEY}, [META_SPACE] = {"space", MDB_INTEGERKEY},
-	[META_COUNTERS] = {"counters", MDB_INTEGERKEY},
+	[META_COUNTERS] = {"counters", MDB_INTEGERKEY}, [META_FOLDED] = {"folded", 0},
 };
 
 /* ---- keys */

@@ -56,6 +56,7 @@ static void add_entry(struct meta_txn *txn, struct edit *dir, const struct vfs_n
 {
 	struct cairn_entry e = {ino, dir->inode.next_cookie++, type};
 	cairn_put_entry(txn, cairn_ino(dir->n), name, &e);
+	cairn_put_folded(txn, dir->n, name);
 	dir->inode.n_entries++;
 	dir->inode.attr.size = dir->inode.n_entries;
 	if (type == OP_TYPE_DIR)
@@ -65,6 +66,7 @@ static void add_entry(struct meta_txn *txn, struct edit *dir, const struct vfs_n
 static void drop_entry(struct meta_txn *txn, struct edit *dir, const struct vfs_name *name, const struct cairn_entry *e)
 {
 	cairn_delete_entry(txn, cairn_ino(dir->n), name, e->cookie);
+	cairn_delete_folded(txn, dir->n, name);
 	dir->inode.n_entries--;
 	dir->inode.attr.size = dir->inode.n_entries;
 	if (e->type == OP_TYPE_DIR)

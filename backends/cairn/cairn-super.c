@@ -299,7 +299,7 @@ int cairn_store_create(const char *path, const struct cairn_store_options *opt, 
 	struct dir_job job = {.path = path, .fd = -1, .lock_fd = -1, .parent_fd = -1};
 	struct cairn_super super = {
 		.format = CAIRN_FORMAT,
-		.incompat = CAIRN_INCOMPAT_LITTLE64,
+		.incompat = CAIRN_INCOMPAT_MADE,
 		.created_ns = loop_wall_ns(loop_current()),
 		.capacity = opt->capacity,
 		.meta_size = opt->meta_size ? opt->meta_size : CAIRN_META_SIZE_DEFAULT,

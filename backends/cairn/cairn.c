@@ -116,6 +116,8 @@ static int check_features(const struct cairn *fs, char **why)
 	const struct cairn_super *s = &fs->super;
 	if (s->incompat & ~CAIRN_INCOMPAT_KNOWN)
 		return say(why, ERR_NOTSUPP, "the store has features that this version does not know", NULL);
+	if (CAIRN_INCOMPAT_MADE & ~s->incompat)
+		return say(why, ERR_NOTSUPP, "the store was made before a feature that this version relies on", NULL);
 	if ((s->ro_compat & ~CAIRN_RO_COMPAT_KNOWN) && !fs->mount->read_only)
 		return say(why, ERR_NOTSUPP, "the store has features with which this version can only read it", NULL);
 	return 0;
@@ -370,4 +372,6 @@ const struct backend_ops cairn_backend = {
 	.set_xattr = cairn_set_xattr,
 	.list_xattr = cairn_list_xattr,
 	.remove_xattr = cairn_remove_xattr,
+	.lookup_folded = cairn_lookup_folded,
+	.readdir_from = cairn_readdir_from,
 };

@@ -344,6 +344,16 @@ int cairn_remove(struct vfs_node *dir, const struct vfs_name *name, struct vfs_n
 int cairn_rename(struct vfs_node *from_dir, const struct vfs_name *from, struct vfs_node *to_dir,
                  const struct vfs_name *to, const struct vfs_rename *what);
 
+/* ---- cairn-fold.c */
+
+/* cairn_fold_key() - the record of a name in the table of folded names; false: it has none, for it is its own folded form. */
+bool cairn_fold_key(const struct cairn_node *dir, const struct vfs_name *name, struct meta_key *key);
+void cairn_put_folded(struct meta_txn *txn, const struct cairn_node *dir, const struct vfs_name *name);
+void cairn_delete_folded(struct meta_txn *txn, const struct cairn_node *dir, const struct vfs_name *name);
+int cairn_lookup_folded(struct vfs_node *dir, const struct vfs_name *name, struct vfs_name *stored, char bytes[OP_NAME_MAX],
+                        struct vfs_node **found);
+int cairn_readdir_from(struct vfs_node *dir, const struct vfs_name *after, vfs_emit_fn *emit, void *arg, bool *eof);
+
 /* ---- cairn-data.c, cairn-space.c, cairn-xattr.c */
 
 int cairn_read(struct vfs_call *call, struct vfs_node *node, uint64_t offset, uint32_t size);
