@@ -92,6 +92,8 @@ WRAP(readdir_from, dir->mount,
      (struct vfs_node *dir, const struct vfs_name *after, vfs_emit_fn *emit, void *arg, bool *eof),
      (dir, after, emit, arg, eof))
 
+WRAP(set_acl, node->mount, (struct vfs_node *node, const struct acl *acl, uint32_t mode), (node, acl, mode))
+
 /* The first size bytes of w reach the store. */
 static void write_torn(struct fault *f, struct vfs_call *call, struct vfs_node *node, const struct vfs_write *w,
                        uint64_t size)

@@ -185,6 +185,11 @@ int memfs_node_new(struct memfs *fs, const struct vfs_create *what, struct memfs
 	uint64_t fileid = n->uses++ << MEMFS_SLOT_BITS | n->slot;
 	vfs_node_init(&n->node, fs->mount, what->type, fileid);
 	fill_attr(n, what);
+	err = what->acl ? memfs_take_acl(n, what->acl) : 0;
+	if (err) {
+		vfs_node_put(&n->node);
+		return err;
+	}
 	*node = n;
 	return 0;
 }

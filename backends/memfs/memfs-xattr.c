@@ -1,4 +1,4 @@
-/* Extended attributes: a list, for nodes have none or few. Their bytes count against the capacity. */
+/* Extended attributes: a list, for nodes have none or few; and the ACL. Their bytes count against the capacity. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -113,9 +113,43 @@ int memfs_remove_xattr(struct vfs_node *node, const struct vfs_name *name)
 	return 0;
 }
 
+/* ---- the ACL: bytes as well */
+
+static uint32_t acl_bytes(const struct acl *acl)
+{
+	return acl ? acl->size : 0;
+}
+
+int memfs_take_acl(struct memfs_node *n, const struct acl *acl)
+{
+	struct acl *copy = acl ? acl_copy(acl) : NULL;
+	if (acl && !copy)
+		return ERR_NOSPC;
+	int err = resize(n, n->xattr_size - acl_bytes(n->node.acl) + acl_bytes(copy));
+	if (err) {
+		free(copy);
+		return err;
+	}
+	free(n->node.acl);
+	n->node.acl = copy;
+	return 0;
+}
+
+int memfs_set_acl(struct vfs_node *node, const struct acl *acl, uint32_t mode)
+{
+	struct memfs_node *n = memfs_node_of(node);
+	int err = memfs_take_acl(n, acl);
+	if (err)
+		return err;
+	n->attr.mode = mode;
+	memfs_touch(n, false);
+	return 0;
+}
+
 void memfs_drop_xattrs(struct memfs_node *n)
 {
 	while (n->xattrs)
 		unlink_xattr(&n->xattrs);
+	free(TAKE(n->node.acl));
 	resize(n, 0);
 }

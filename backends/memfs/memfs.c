@@ -131,7 +131,7 @@ static const struct backend_option memfs_options[] = {
 
 const struct backend_ops memfs_backend = {
 	.abi = VFS_BACKEND_ABI,
-	.caps = VFS_CAP_ADOPT | VFS_CAP_SPARSE | VFS_CAP_XATTR,
+	.caps = VFS_CAP_ADOPT | VFS_CAP_SPARSE | VFS_CAP_XATTR | VFS_CAP_ACL,
 	.name = "memfs",
 	.summary = "files in memory, gone after a restart",
 	.options = memfs_options,
@@ -168,4 +168,5 @@ const struct backend_ops memfs_backend = {
 	.list_streams = memfs_list_streams,
 	.remove_stream = memfs_remove_stream,
 	.rename_stream = memfs_rename_stream,
+	.set_acl = memfs_set_acl,
 };

@@ -211,7 +211,10 @@ int memfs_get_xattr(struct vfs_node *node, const struct vfs_name *name, void *va
 int memfs_set_xattr(struct vfs_node *node, const struct vfs_name *name, const void *value, uint32_t size, uint32_t flags);
 int memfs_list_xattr(struct vfs_node *node, char *names, uint32_t *size);
 int memfs_remove_xattr(struct vfs_node *node, const struct vfs_name *name);
-void memfs_drop_xattrs(struct memfs_node *n);
+int memfs_set_acl(struct vfs_node *node, const struct acl *acl, uint32_t mode);
+/* memfs_take_acl() - a copy of acl becomes the node's. ERR_NOSPC. */
+int memfs_take_acl(struct memfs_node *n, const struct acl *acl);
+void memfs_drop_xattrs(struct memfs_node *n); /* and the ACL */
 
 /* ---- memfs-stream.c */
 

@@ -19,6 +19,8 @@ void op_attr_set(struct op_attr *a, const struct op_attr *set)
 		a->btime = set->btime;
 	if (set->mask & ATTR_DOS)
 		a->dos = set->dos;
+	if (set->mask & ATTR_PROJECT)
+		a->project = set->project;
 }
 
 uint64_t op_time_pack(struct op_time t)

@@ -44,10 +44,15 @@ enum op_type {
 #define ATTR_ATIME_NOW (1ULL << 16) /* setting only: the server's clock */
 #define ATTR_MTIME_NOW (1ULL << 17)
 #define ATTR_VERIFIER (1ULL << 18) /* never answered: kept for exclusive create */
-#define ATTR_ALL 0xffffULL
+#define ATTR_PROJECT (1ULL << 19)  /* 0: none; what is made in a directory has its */
+#define ATTR_FLAGS (1ULL << 20)    /* answered only */
+#define ATTR_ALL (0xffffULL | ATTR_PROJECT)
 #define ATTR_SETTABLE                                                                        \
 	(ATTR_MODE | ATTR_UID | ATTR_GID | ATTR_SIZE | ATTR_ATIME | ATTR_MTIME | ATTR_BTIME | \
-	 ATTR_DOS | ATTR_ATIME_NOW | ATTR_MTIME_NOW)
+	 ATTR_DOS | ATTR_ATIME_NOW | ATTR_MTIME_NOW | ATTR_PROJECT)
+
+/* Bits of op_attr.flags. */
+#define ATTR_HAS_ACL 0x0001 /* judged by an ACL, of which the mode is what is left for those who know only modes */
 
 /* Bits of op_attr.dos: MS-FSCC section 2.6, those that are stored. */
 #define DOS_READONLY 0x0001
@@ -75,6 +80,8 @@ struct op_attr {
 	uint32_t rdev_major;
 	uint32_t rdev_minor;
 	uint32_t dos;
+	uint32_t project; /* whose quota it counts for besides its owner's and group's */
+	uint32_t flags;   /* ATTR_HAS_ACL */
 };
 
 /* What RFC 1813 calls wcc_attr, from before a change, with the change counter. */
@@ -109,7 +116,7 @@ struct op_statfs {
 	uint64_t time_delta_ns;
 };
 
-/* op_attr_set() - takes over what set->mask names of mode, owner, group, times and DOS flags. The size is the store's to change. */
+/* op_attr_set() - takes over what set->mask names of mode, owner, group, project, times and DOS flags. The size is the store's to change. */
 void op_attr_set(struct op_attr *attr, const struct op_attr *set);
 
 /* op_time_pack(), op_time_unpack() - a time in one atomic word; seconds from -2^33 to 2^33. */

@@ -17,6 +17,7 @@
 #include "op/attr.h"
 #include "op/cred.h"
 #include "op/handle.h"
+#include "op/quota.h"
 
 #define OP_NAME_MAX 255          /* bytes of one name */
 #define OP_PATH_MAX 4096         /* bytes of a path or symbolic link target */
@@ -59,6 +60,7 @@ enum { SEEK_TO_DATA, SEEK_TO_HOLE };
 enum { XATTR_SET_CREATE = 1, XATTR_SET_REPLACE = 2 };
 enum { READDIR_DOTS = 1, READDIR_BY_NAME = 2 };
 enum { ANY_CASE = 8 };                                                 /* flags of open and of streams */
+enum { QUOTA_NEXT = 1 };
 enum { ACCESS_READ = 1, ACCESS_LOOKUP = 2, ACCESS_MODIFY = 4, ACCESS_EXTEND = 8, ACCESS_DELETE = 16, ACCESS_EXECUTE = 32 };
 enum { CHANGED_ATTR = 1, CHANGED_DATA = 2, CHANGED_NAME = 4, CHANGED_STREAM = 8 }; /* the last: a stream's data or name, of base */
 
@@ -76,6 +78,7 @@ typedef struct op_attr op_t_attr;
 typedef struct op_wcc op_t_wcc;
 typedef struct op_handle op_t_handle;
 typedef struct op_statfs op_t_statfs;
+typedef struct op_quota op_t_quota;
 
 #define OP_FIELDS(...) __VA_ARGS__
 #define F(type, name) op_t_##type name;

@@ -101,6 +101,13 @@ static void print_statfs(struct line *l, const void *value)
 	    s->free_files, s->total_files);
 }
 
+static void print_quota(struct line *l, const void *value)
+{
+	const struct op_quota *q = value;
+	put(l, "{kind=%u id=%u bytes=%" PRIu64 "/%" PRIu64 "/%" PRIu64 " inodes=%" PRIu64 "/%" PRIu64 "/%" PRIu64 "}", q->kind,
+	    q->id, q->bytes.used, q->bytes.soft, q->bytes.hard, q->inodes.used, q->inodes.soft, q->inodes.hard);
+}
+
 #define F(type, name) {#name, print_##type, sizeof(op_t_##type), _Alignof(op_t_##type)},
 #define OP(name, code, flags, in, out)                                                       \
 	static const struct field name##_in[] = {OP_FIELDS in{NULL}};                        \

@@ -37,7 +37,7 @@
 #include "op/op.h"
 
 #define RING_MAGIC 0x52494843u /* "CHIR" */
-#define RING_ABI_VERSION 1u
+#define RING_ABI_VERSION 2u
 #define RING_ENTRIES_MAX 1024u
 #define RING_EVENTS 256u
 #define RING_SQ_RELEASE 0x80000000u

@@ -1,4 +1,7 @@
-/* The permission rules. Each function is one rule of POSIX or of Linux; the callers say when it applies. */
+/*
+ * The permission rules. Each function is one rule of POSIX, of Linux or of RFC 8881 section 6; the callers say when it
+ * applies. A mode is read as the rights that its digits give, so that all rules speak of rights.
+ */
 #include "vfs/access.h"
 
 #include <sys/stat.h>
@@ -15,33 +18,66 @@ bool access_is_owner(const struct op_cred *cred, const struct op_attr *attr)
 	return access_is_root(cred) || cred->uid == attr->uid;
 }
 
-uint32_t access_rights(const struct op_cred *cred, const struct op_attr *attr)
+/* What everybody may, and the owner besides, where the mode decides. */
+#define ALWAYS_RIGHTS (ACE_READ_ATTRIBUTES | ACE_READ_ACL | ACE_SYNCHRONIZE)
+#define OWNER_RIGHTS (ACE_WRITE_ATTRIBUTES | ACE_WRITE_ACL)
+
+/* The rights that one digit of a mode gives. */
+static const uint32_t digit_rights[8] = {
+#define X ACE_EXECUTE
+#define W (ACE_WRITE_DATA | ACE_APPEND_DATA | ACE_WRITE_NAMED_ATTRS | ACE_DELETE_CHILD)
+#define R (ACE_READ_DATA | ACE_READ_NAMED_ATTRS)
+	0, X, W, W | X, R, R | X, R | W, R | W | X,
+#undef X
+#undef W
+#undef R
+};
+
+static uint32_t mode_rights(const struct op_cred *cred, const struct op_attr *attr)
 {
-	uint32_t mode = attr->mode;
-	if (access_is_root(cred)) {
-		bool exec = attr->type == OP_TYPE_DIR || (mode & 0111);
-		return MAY_READ | MAY_WRITE | (exec ? MAY_EXEC : 0);
-	}
 	if (cred->uid == attr->uid)
-		return mode >> 6 & 7;
+		return digit_rights[attr->mode >> 6 & 7] | ALWAYS_RIGHTS | OWNER_RIGHTS;
 	if (op_cred_in_group(cred, attr->gid))
-		return mode >> 3 & 7;
-	return mode & 7;
+		return digit_rights[attr->mode >> 3 & 7] | ALWAYS_RIGHTS;
+	return digit_rights[attr->mode & 7] | ALWAYS_RIGHTS;
 }
 
-int access_check(const struct op_cred *cred, const struct op_attr *attr, uint32_t want)
+static struct acl_verdict judge(const struct op_cred *cred, const struct op_attr *attr, const struct acl *acl, uint32_t want)
 {
-	return want & ~access_rights(cred, attr) ? ERR_ACCES : 0;
+	struct acl_subject subject = {cred, attr->uid, attr->gid};
+	return acl_judge(acl, &subject, want);
 }
 
-int access_io(const struct op_cred *cred, const struct op_attr *attr, uint32_t want, bool override)
+/* Of want at least. The superuser may all, but for executing what nobody may. */
+static uint32_t rights(const struct op_cred *cred, const struct op_attr *attr, const struct acl *acl, uint32_t want)
+{
+	if (access_is_root(cred)) {
+		bool exec = attr->type == OP_TYPE_DIR || (attr->mode & 0111);
+		return exec ? ACE_MASK_ALL : ACE_MASK_ALL & ~(uint32_t)ACE_EXECUTE;
+	}
+	if (unlikely(acl != NULL))
+		return judge(cred, attr, acl, want).allowed;
+	return mode_rights(cred, attr);
+}
+
+uint32_t access_rights(const struct op_cred *cred, const struct op_attr *attr, const struct acl *acl)
+{
+	return rights(cred, attr, acl, ACE_MASK_ALL);
+}
+
+int access_check(const struct op_cred *cred, const struct op_attr *attr, const struct acl *acl, uint32_t want)
+{
+	return want & ~rights(cred, attr, acl, want) ? ERR_ACCES : 0;
+}
+
+int access_io(const struct op_cred *cred, const struct op_attr *attr, const struct acl *acl, uint32_t want, bool override)
 {
 	if (override && access_is_owner(cred, attr))
 		return 0;
-	uint32_t rights = access_rights(cred, attr);
-	if (override && (rights & MAY_EXEC) && attr->type == OP_TYPE_FILE)
-		rights |= MAY_READ;
-	return want & ~rights ? ERR_ACCES : 0;
+	uint32_t granted = rights(cred, attr, acl, want | MAY_EXEC);
+	if (override && (granted & MAY_EXEC) && attr->type == OP_TYPE_FILE)
+		granted |= MAY_READ;
+	return want & ~granted ? ERR_ACCES : 0;
 }
 
 int access_sticky(const struct op_cred *cred, const struct op_attr *dir, const struct op_attr *node)
@@ -49,6 +85,28 @@ int access_sticky(const struct op_cred *cred, const struct op_attr *dir, const s
 	if (!(dir->mode & S_ISVTX) || access_is_owner(cred, dir) || access_is_owner(cred, node))
 		return 0;
 	return ERR_PERM;
+}
+
+int access_delete(const struct op_cred *cred, const struct op_attr *dir, const struct acl *dir_acl,
+                  const struct op_attr *node, const struct acl *acl)
+{
+	struct acl_verdict of_dir = {0, 0}, of_node = {0, 0};
+	if (likely(!dir_acl && !acl) || access_is_root(cred)) {
+		int err = access_check(cred, dir, NULL, MAY_WRITE);
+		return err ? err : access_sticky(cred, dir, node);
+	}
+	if (acl)
+		of_node = judge(cred, node, acl, ACE_DELETE);
+	if (of_node.allowed & ACE_DELETE)
+		return 0;
+	if (dir_acl)
+		of_dir = judge(cred, dir, dir_acl, ACE_DELETE_CHILD | MAY_WRITE);
+	else if (mode_rights(cred, dir) & MAY_WRITE)
+		of_dir.allowed = MAY_WRITE;
+	bool denied = (of_node.denied & ACE_DELETE) || (of_dir.denied & ACE_DELETE_CHILD);
+	if (!(of_dir.allowed & ACE_DELETE_CHILD) && (denied || !(of_dir.allowed & MAY_WRITE)))
+		return ERR_ACCES;
+	return access_sticky(cred, dir, node);
 }
 
 uint32_t access_suid_mode(uint32_t mode)
@@ -88,6 +146,10 @@ int access_create(const struct op_cred *cred, const struct op_attr *dir, uint32_
 	out->uid = cred ? cred->uid : 0;
 	out->gid = cred ? cred->gid : 0;
 	inherit_group(cred, dir, type, out);
+	if (unlikely(dir->project)) {
+		out->project = dir->project;
+		out->mask |= ATTR_PROJECT;
+	}
 	if (access_is_root(cred) && (asked->mask & ATTR_UID))
 		out->uid = asked->uid;
 	if ((asked->mask & ATTR_GID) && (access_is_root(cred) || op_cred_in_group(cred, asked->gid)))
@@ -95,45 +157,53 @@ int access_create(const struct op_cred *cred, const struct op_attr *dir, uint32_
 	return 0;
 }
 
-static int may_chown(const struct op_cred *cred, const struct op_attr *cur, const struct op_attr *set)
+/* WRITE_OWNER in an ACL lets one take an object, as NT has it; giving away is the superuser's. */
+static int may_chown(const struct op_cred *cred, const struct op_attr *cur, const struct acl *acl, const struct op_attr *set)
 {
 	if (access_is_root(cred))
 		return 0;
-	if ((set->mask & ATTR_UID) && (cred->uid != cur->uid || set->uid != cur->uid))
+	bool takes = acl && access_check(cred, cur, acl, ACE_WRITE_OWNER) == 0;
+	if ((set->mask & ATTR_UID) && !(takes && set->uid == cred->uid) && (cred->uid != cur->uid || set->uid != cur->uid))
 		return ERR_PERM;
-	if ((set->mask & ATTR_GID) &&
-	    (cred->uid != cur->uid || (set->gid != cur->gid && !op_cred_in_group(cred, set->gid))))
+	if ((set->mask & ATTR_GID) && !((takes || cred->uid == cur->uid) &&
+	                                (set->gid == cur->gid || op_cred_in_group(cred, set->gid))))
 		return ERR_PERM;
 	return 0;
 }
 
-static int may_touch(const struct op_cred *cred, const struct op_attr *cur, uint64_t mask)
+static int may_touch(const struct op_cred *cred, const struct op_attr *cur, const struct acl *acl, uint64_t mask)
 {
-	if (access_is_owner(cred, cur))
+	if (access_is_root(cred) || access_check(cred, cur, acl, ACE_WRITE_ATTRIBUTES) == 0)
 		return 0;
 	/* A server's time for each of the two is what a write would do; a chosen time is the owner's alone. */
 	if (((mask & ATTR_ATIME) && !(mask & ATTR_ATIME_NOW)) || ((mask & ATTR_MTIME) && !(mask & ATTR_MTIME_NOW)))
 		return ERR_PERM;
-	return access_check(cred, cur, MAY_WRITE);
+	return access_check(cred, cur, acl, MAY_WRITE);
 }
 
-static int may_set(const struct op_cred *cred, const struct op_attr *cur, const struct op_attr *set, bool override)
+static int may_set(const struct op_cred *cred, const struct op_attr *cur, const struct acl *acl, const struct op_attr *set,
+                   bool override)
 {
 	int err = 0;
 	if (set->mask & (ATTR_UID | ATTR_GID))
-		err = may_chown(cred, cur, set);
-	if (!err && (set->mask & (ATTR_MODE | ATTR_BTIME | ATTR_DOS)) && !access_is_owner(cred, cur))
+		err = may_chown(cred, cur, acl, set);
+	if (!err && (set->mask & ATTR_MODE) && access_check(cred, cur, acl, ACE_WRITE_ACL))
+		err = ERR_PERM;
+	if (!err && (set->mask & (ATTR_BTIME | ATTR_DOS)) && access_check(cred, cur, acl, ACE_WRITE_ATTRIBUTES))
+		err = ERR_PERM;
+	if (!err && (set->mask & ATTR_PROJECT) && !access_is_root(cred))
 		err = ERR_PERM;
 	if (!err && (set->mask & (ATTR_ATIME | ATTR_MTIME | ATTR_ATIME_NOW | ATTR_MTIME_NOW)))
-		err = may_touch(cred, cur, set->mask);
+		err = may_touch(cred, cur, acl, set->mask);
 	if (!err && (set->mask & ATTR_SIZE) && !(override && access_is_owner(cred, cur)))
-		err = access_check(cred, cur, MAY_WRITE);
+		err = access_check(cred, cur, acl, MAY_WRITE);
 	return err;
 }
 
-int access_setattr(const struct op_cred *cred, const struct op_attr *cur, struct op_attr *set, bool override)
+int access_setattr(const struct op_cred *cred, const struct op_attr *cur, const struct acl *acl, struct op_attr *set,
+                   bool override)
 {
-	int err = may_set(cred, cur, set, override);
+	int err = may_set(cred, cur, acl, set, override);
 	if (err)
 		return err;
 	bool chown = set->mask & (ATTR_UID | ATTR_GID);

@@ -20,6 +20,9 @@
  * Waiting. An operation returns its result or parks its fiber; nothing completes later. System
  * calls that may block go through loop_block() or file_*().
  *
+ * ACLs. node->acl is the object's, or NULL: it has none. A backend with VFS_CAP_ACL sets it when it makes a node of an object that
+ * has one, exchanges it in set_acl() and frees it with the node; others leave it NULL. The VFS reads it under the node's lock.
+ *
  * Errors. 0 or ERR_*. After a failure the object is as before. ERR_NOTSUPP for an operation left NULL.
  *
  * Durability. Changes of names and attributes in a backend with VFS_CAP_PERSISTENT are durable when the operation
@@ -37,10 +40,11 @@
 #include "base/err.h"
 #include "loop/fiber.h"
 #include "loop/loop.h"
+#include "op/acl.h"
 #include "op/op.h"
 #include "ring/pages.h"
 
-#define VFS_BACKEND_ABI 1
+#define VFS_BACKEND_ABI 2
 
 struct vfs;
 struct vfs_call;
@@ -51,6 +55,8 @@ struct vfs_call;
 #define VFS_CAP_SPARSE (1u << 2)
 #define VFS_CAP_XATTR (1u << 3)
 #define VFS_CAP_SHARED (1u << 4)     /* others change the store too, past the VFS */
+#define VFS_CAP_ACL (1u << 5)
+#define VFS_CAP_QUOTA (1u << 6)      /* keeps the project of a node, too */
 
 struct vfs_mount {
 	struct vfs *vfs;
@@ -73,12 +79,19 @@ struct vfs_node {
 	uint64_t fileid;    /* constant */
 	struct vfs_node *base; /* of a stream, whose node refers to it: the file or directory that it belongs to; else NULL; constant */
 	struct fiber_rwlock lock; /* unused in streams: vfs_node_lock() */
+	struct acl *acl;    /* NULL: none; guarded by lock; the backend's; unused in streams: vfs_node_acl() */
 };
 
 /* vfs_node_lock() - what guards node: an object and its streams have one lock. */
 static inline struct fiber_rwlock *vfs_node_lock(struct vfs_node *node)
 {
 	return node->base ? &node->base->lock : &node->lock;
+}
+
+/* vfs_node_acl() - what judges who may use node. */
+static inline const struct acl *vfs_node_acl(const struct vfs_node *node)
+{
+	return node->base ? node->base->acl : node->acl;
 }
 
 void vfs_node_init(struct vfs_node *node, struct vfs_mount *mount, uint32_t type, uint64_t fileid); /* one reference */
@@ -111,6 +124,7 @@ struct vfs_create {
 	const char *target;         /* symbolic link's, terminated */
 	uint32_t target_size;
 	uint64_t verifier;          /* with ATTR_VERIFIER in attr->mask: exclusive create's, kept with the file */
+	const struct acl *acl;      /* the object's, NULL: none; copied. Its mode is in attr */
 };
 
 /* Called for each entry; false: stop, this entry was not taken. node: NULL, or the entry's with a borrowed reference. */
@@ -300,6 +314,17 @@ struct backend_ops {
 	void (*scrub_state)(struct vfs_mount *m, struct scrub_state *state); /* never parks */
 	/* Capacity for file data in bytes from now on. ERR_RANGE: below what is used. Parks. */
 	int (*grow)(struct vfs_mount *m, uint64_t capacity);
+
+	/* -- ACLs: VFS_CAP_ACL ------------------------------------------------------------------------ */
+
+	/* [w] acl (copied), NULL: none, becomes the node's, mode (07777) its mode; bumps ctime and change. ERR_NOTSUPP: not for this object. */
+	int (*set_acl)(struct vfs_node *node, const struct acl *acl, uint32_t mode);
+
+	/* -- quotas: VFS_CAP_QUOTA; no lock held. Changes over a limit answer ERR_DQUOT ------------------ */
+
+	/* As the ops: q->kind and q->id are in and out. ERR_NOENT. */
+	int (*get_quota)(struct vfs_mount *m, struct op_quota *q, bool next);
+	int (*set_quota)(struct vfs_mount *m, const struct op_quota *q); /* parks */
 };
 
 /* -- what a backend may call during an operation ---------------------------------------------------- */

@@ -1,4 +1,7 @@
 /* Attributes: answering them, setting them, before and after a change, and what depends on them alone. */
+#include <stdlib.h>
+
+#include "base/cleanup.h"
 #include "vfs/access.h"
 #include "vfs/vfs-impl.h"
 
@@ -24,7 +27,8 @@ int vfs_attr(struct vfs_node *node, struct op_attr *attr)
 {
 	int err = unlikely(node->base != NULL) ? stream_attr(node, attr) : node->mount->ops->getattr(node, attr);
 	attr->fsid = node->mount->fsid;
-	attr->mask = err ? 0 : attr->mask | ATTR_FSID;
+	attr->flags = vfs_node_acl(node) ? ATTR_HAS_ACL : 0;
+	attr->mask = err ? 0 : attr->mask | ATTR_FSID | ATTR_FLAGS;
 	return err;
 }
 
@@ -50,9 +54,19 @@ void vfs_post(struct vfs_node *node, struct op_wcc *wcc)
 	vfs_attr(node, &wcc->post);
 }
 
+int vfs_attr_allowed(struct vfs_call *c, struct vfs_node *node, struct op_attr *attr, uint32_t want)
+{
+	fiber_rwlock_rdlock(vfs_node_lock(node));
+	int err = vfs_attr(node, attr);
+	if (!err)
+		err = access_check(c->cred, attr, vfs_node_acl(node), want);
+	fiber_rwlock_rdunlock(vfs_node_lock(node));
+	return err;
+}
+
 int vfs_op_getattr(struct vfs_call *c)
 {
-	return vfs_attr_locked(c->node, &c->op->out.getattr.attr);
+	return vfs_attr_allowed(c, c->node, &c->op->out.getattr.attr, ACE_READ_ATTRIBUTES);
 }
 
 /* ---- setattr */
@@ -71,6 +85,8 @@ static int check_settable(const struct vfs_node *node, const struct op_attr *set
 		return ERR_INVAL;
 	if ((set->mask & ATTR_DOS) && (set->dos & ~(uint32_t)DOS_SETTABLE))
 		return ERR_INVAL;
+	if ((set->mask & ATTR_PROJECT) && !(node->mount->ops->caps & VFS_CAP_QUOTA))
+		return ERR_NOTSUPP;
 	if (!(set->mask & ATTR_SIZE))
 		return 0;
 	if (node->type != OP_TYPE_FILE)
@@ -96,6 +112,23 @@ static void resolve_times(struct op_attr *set)
 	set->mask &= ~(ATTR_ATIME_NOW | ATTR_MTIME_NOW);
 }
 
+/* A chmod of an object with an ACL changes the ACL, and the mode through it. */
+static int apply(struct vfs_node *node, struct op_attr *set, bool chmod)
+{
+	const struct backend_ops *ops = node->mount->ops;
+	CLEANUP_FREE struct acl *acl = NULL;
+	int err = 0;
+	if (!ops->setattr)
+		return ERR_NOTSUPP;
+	if (unlikely(node->acl != NULL) && chmod) {
+		err = acl_chmod(node->acl, set->mode, node->type == OP_TYPE_DIR, &acl);
+		set->mask &= ~(uint64_t)ATTR_MODE;
+	}
+	if (!err && set->mask)
+		err = ops->setattr(node, set);
+	return err || !acl ? err : ops->set_acl(node, acl, set->mode);
+}
+
 /* A stream's size is its own, all else its base's, whose set-id bits its data has nothing to do with. */
 static int set_stream(struct vfs_call *c, const struct op_attr *cur, const struct op_attr *asked, bool opened)
 {
@@ -103,15 +136,13 @@ static int set_stream(struct vfs_call *c, const struct op_attr *cur, const struc
 	struct op_attr set = *asked, size = {.mask = asked->mask & ATTR_SIZE, .size = asked->size}, base = *cur;
 	set.mask &= ~(uint64_t)ATTR_SIZE;
 	base.type = c->node->base->type;
-	int err = access_setattr(c->cred, &base, &set, false);
+	int err = access_setattr(c->cred, &base, c->node->base->acl, &set, false);
 	if (!err && size.mask && !opened)
-		err = access_check(c->cred, cur, MAY_WRITE);
-	if (!err && !ops->setattr)
-		err = ERR_NOTSUPP;
+		err = access_check(c->cred, cur, c->node->base->acl, MAY_WRITE);
 	if (!err && size.mask)
-		err = ops->setattr(c->node, &size);
+		err = ops->setattr ? ops->setattr(c->node, &size) : ERR_NOTSUPP;
 	resolve_times(&set);
-	return err || !set.mask ? err : ops->setattr(c->node->base, &set);
+	return err ? err : apply(c->node->base, &set, asked->mask & ATTR_MODE);
 }
 
 static int set_file(struct vfs_call *c, const struct op_attr *cur, const struct op_attr *asked, bool opened)
@@ -121,14 +152,12 @@ static int set_file(struct vfs_call *c, const struct op_attr *cur, const struct 
 	/* An open for writing has the permission to truncate: it outlives a chmod. */
 	if (opened)
 		set.mask &= ~(uint64_t)ATTR_SIZE;
-	int err = access_setattr(c->cred, cur, &set, override);
+	int err = access_setattr(c->cred, cur, c->node->acl, &set, override);
 	if (err)
 		return err;
 	set.mask |= asked->mask & ATTR_SIZE;
 	resolve_times(&set);
-	if (!c->node->mount->ops->setattr)
-		return ERR_NOTSUPP;
-	return set.mask ? c->node->mount->ops->setattr(c->node, &set) : 0;
+	return apply(c->node, &set, asked->mask & ATTR_MODE);
 }
 
 static int set_locked(struct vfs_call *c, const struct op_setattr_in *in, struct op_wcc *wcc, bool opened)
@@ -180,24 +209,33 @@ int vfs_set_size(struct vfs_call *c, struct vfs_node *node, const struct op_attr
 
 /* ---- access, statfs, sync */
 
-static uint32_t allowed_of(const struct op_cred *cred, const struct op_attr *attr, bool read_only)
+/* What each right lets one do of RFC 1813 section 3.3.4. */
+static uint32_t allowed_of(uint32_t rights, bool dir, bool read_only)
 {
-	uint32_t rights = access_rights(cred, attr);
 	uint32_t allowed = rights & MAY_READ ? ACCESS_READ : 0;
-	bool dir = attr->type == OP_TYPE_DIR;
 	if (rights & MAY_EXEC)
 		allowed |= dir ? ACCESS_LOOKUP : ACCESS_EXECUTE;
-	if ((rights & MAY_WRITE) && !read_only)
-		allowed |= ACCESS_MODIFY | ACCESS_EXTEND | (dir ? ACCESS_DELETE : 0);
+	if (read_only)
+		return allowed;
+	if (rights & MAY_WRITE)
+		allowed |= ACCESS_MODIFY;
+	if (rights & (MAY_WRITE | ACE_APPEND_DATA))
+		allowed |= ACCESS_EXTEND;
+	if (dir && (rights & ACE_DELETE_CHILD))
+		allowed |= ACCESS_DELETE;
 	return allowed;
 }
 
 int vfs_op_access(struct vfs_call *c)
 {
 	struct op_access_out *out = &c->op->out.access;
-	int err = vfs_attr_locked(c->node, &out->attr);
+	uint32_t rights = 0;
+	fiber_rwlock_rdlock(vfs_node_lock(c->node));
+	int err = vfs_attr(c->node, &out->attr);
 	if (!err)
-		out->allowed = c->op->in.access.want & allowed_of(c->cred, &out->attr, c->node->mount->read_only);
+		rights = access_rights(c->cred, &out->attr, vfs_node_acl(c->node));
+	fiber_rwlock_rdunlock(vfs_node_lock(c->node));
+	out->allowed = c->op->in.access.want & allowed_of(rights, c->node->type == OP_TYPE_DIR, c->node->mount->read_only);
 	return err;
 }
 

@@ -77,9 +77,9 @@ static int copy_locked(struct vfs_call *c, struct copy *k, struct op_copy_out *o
 	if (!err)
 		err = vfs_pre(k->to, &out->wcc);
 	if (!err && opened[0] != IO_OPEN)
-		err = access_io(c->cred, &from, MAY_READ, override);
+		err = access_io(c->cred, &from, vfs_node_acl(k->from), MAY_READ, override);
 	if (!err && opened[1] != IO_OPEN)
-		err = access_io(c->cred, &out->wcc.post, MAY_WRITE, override);
+		err = access_io(c->cred, &out->wcc.post, vfs_node_acl(k->to), MAY_WRITE, override);
 	if (err)
 		return err;
 	uint64_t left = k->offset < from.size ? from.size - k->offset : 0;

@@ -19,7 +19,7 @@ int vfs_begin_change(struct vfs_call *c, struct vfs_node *dir, struct op_wcc *wc
 	if (!err && wcc->post.nlink == 0)
 		err = ERR_NOENT;
 	if (!err)
-		err = access_check(c->cred, &wcc->post, MAY_EXEC);
+		err = access_check(c->cred, &wcc->post, dir->acl, MAY_EXEC);
 	if (err)
 		fiber_rwlock_wrunlock(&dir->lock);
 	return err;
@@ -44,17 +44,22 @@ static int refuse_create(struct vfs_node *dir, const struct vfs_name *name)
 int vfs_make(struct vfs_call *c, const struct op_attr *dir, const struct vfs_name *name, struct vfs_create *what,
              struct vfs_node **node)
 {
+	CLEANUP_FREE struct acl *acl = NULL;
 	struct op_attr attr;
 	const struct op_attr *asked = what->attr;
-	if (access_check(c->cred, dir, MAY_WRITE))
+	if (access_check(c->cred, dir, c->node->acl, what->type == OP_TYPE_DIR ? ACE_APPEND_DATA : MAY_WRITE))
 		return refuse_create(c->node, name);
 	if (!c->node->mount->ops->create)
 		return ERR_NOTSUPP;
 	int err = access_create(c->cred, dir, what->type, asked, &attr);
+	if (!err && unlikely(c->node->acl != NULL))
+		err = vfs_inherit(c->node, asked, &attr, &acl);
 	what->attr = &attr;
+	what->acl = acl;
 	if (!err)
 		err = c->node->mount->ops->create(c, c->node, name, what, node);
 	what->attr = asked;
+	what->acl = NULL;
 	return err;
 }
 
@@ -139,12 +144,17 @@ static int link_locked(struct vfs_call *c, const struct vfs_name *name, struct o
 {
 	struct vfs_node *dir = c->node2, *node = c->node;
 	const struct backend_ops *ops = dir->mount->ops;
-	if (access_check(c->cred, &out->dir.post, MAY_WRITE))
+	if (access_check(c->cred, &out->dir.post, dir->acl, MAY_WRITE))
 		return refuse_create(dir, name);
 	if (!ops->link)
 		return ERR_NOTSUPP;
 	fiber_rwlock_wrlock(&node->lock);
-	int err = ops->link(node, dir, name);
+	int err = vfs_attr(node, &out->attr);
+	/* As for a rename: a tree counts for one project. */
+	if (!err && unlikely(out->dir.post.project) && out->attr.project != out->dir.post.project)
+		err = ERR_XDEV;
+	if (!err)
+		err = ops->link(node, dir, name);
 	vfs_attr(node, &out->attr);
 	fiber_rwlock_wrunlock(&node->lock);
 	return err;
@@ -189,9 +199,7 @@ static int remove_node(struct vfs_call *c, const struct op_attr *dir, const stru
 	fiber_rwlock_wrlock(&node->lock);
 	int err = vfs_attr(node, &attr);
 	if (!err)
-		err = access_check(c->cred, dir, MAY_WRITE);
-	if (!err)
-		err = access_sticky(c->cred, dir, &attr);
+		err = access_delete(c->cred, dir, c->node->acl, &attr, node->acl);
 	if (!err)
 		err = check_kind(node, c->op->in.remove.flags);
 	if (!err)

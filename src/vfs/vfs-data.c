@@ -118,7 +118,7 @@ static int read_locked(struct vfs_call *c, const struct op_read_in *in, struct o
 {
 	int err = vfs_attr(c->node, &out->attr);
 	if (!err && opened != IO_OPEN)
-		err = access_io(c->cred, &out->attr, MAY_READ, owner_override(c));
+		err = access_io(c->cred, &out->attr, vfs_node_acl(c->node), MAY_READ, owner_override(c));
 	if (err)
 		return err;
 	uint64_t left = in->offset < out->attr.size ? out->attr.size - in->offset : 0;
@@ -155,6 +155,16 @@ int vfs_op_read(struct vfs_call *c)
 
 /* ---- write */
 
+/* What begins at the end of the file needs the right to append only: RFC 8881 section 6.2.1.3. */
+static int may_write(struct vfs_call *c, const struct vfs_node *node, const struct op_attr *attr)
+{
+	const struct op_write_in *in = &c->op->in.write;
+	int err = access_io(c->cred, attr, vfs_node_acl(node), MAY_WRITE, owner_override(c));
+	if (err && c->op->code == OP_write && ((in->flags & WRITE_APPEND) || in->offset == attr->size))
+		err = access_io(c->cred, attr, vfs_node_acl(node), ACE_APPEND_DATA, owner_override(c));
+	return err;
+}
+
 /* Locks the file and asks permission, with attributes from before in wcc; unlocks on failure. */
 static int begin_write(struct vfs_call *c, struct vfs_node *node, uint64_t open_id, struct op_wcc *wcc)
 {
@@ -165,7 +175,7 @@ static int begin_write(struct vfs_call *c, struct vfs_node *node, uint64_t open_
 	fiber_rwlock_wrlock(vfs_node_lock(node));
 	err = vfs_pre(node, wcc);
 	if (!err && opened != IO_OPEN)
-		err = access_io(c->cred, &wcc->post, MAY_WRITE, owner_override(c));
+		err = may_write(c, node, &wcc->post);
 	if (err)
 		fiber_rwlock_wrunlock(vfs_node_lock(node));
 	return err;
@@ -297,7 +307,7 @@ static int seek_locked(struct vfs_call *c, const struct op_seek_in *in, uint64_t
 	struct op_attr attr;
 	int err = vfs_attr(c->node, &attr);
 	if (!err && opened != IO_OPEN)
-		err = access_io(c->cred, &attr, MAY_READ, owner_override(c));
+		err = access_io(c->cred, &attr, vfs_node_acl(c->node), MAY_READ, owner_override(c));
 	if (err)
 		return err;
 	if (in->offset >= attr.size)

@@ -99,6 +99,7 @@ void vfs_node_init(struct vfs_node *node, struct vfs_mount *mount, uint32_t type
 	node->fileid = fileid;
 	node->base = NULL;
 	node->lock = (struct fiber_rwlock){0};
+	node->acl = NULL;
 	/* Last: a backend may let others find a node by its having references. */
 	atomic_store_explicit(&node->n_refs, 1, memory_order_release);
 }

@@ -109,6 +109,8 @@ int vfs_handle_node(struct vfs *vfs, const struct op_handle *h, struct vfs_node 
 /* vfs_attr() - node's lock is held. vfs_attr_locked() takes it. */
 int vfs_attr(struct vfs_node *node, struct op_attr *attr);
 int vfs_attr_locked(struct vfs_node *node, struct op_attr *attr);
+/* vfs_attr_allowed() - takes the lock, and asks for the rights of enum ace_mask too. */
+int vfs_attr_allowed(struct vfs_call *c, struct vfs_node *node, struct op_attr *attr, uint32_t want);
 /* vfs_pre() - fills wcc->pre, leaving the attributes in wcc->post; vfs_post() after the change. Locked. */
 int vfs_pre(struct vfs_node *node, struct op_wcc *wcc);
 void vfs_post(struct vfs_node *node, struct op_wcc *wcc);
@@ -164,6 +166,13 @@ struct vfs_list {
 
 /* vfs_list_put() - false: no room. head: all but the sizes. */
 bool vfs_list_put(struct vfs_list *l, struct op_dirent *head, const struct vfs_name *name);
+/* ---- vfs-acl.c --------------------------------------------------------------------------- */
+
+/*
+ * vfs_inherit() - the ACL of something new below directory dir, which is locked, NULL: none; attr is what it will have, asked what
+ * its maker gave: a mode that was asked for limits the ACL, else the mode follows from it. The caller frees it.
+ */
+int vfs_inherit(const struct vfs_node *dir, const struct op_attr *asked, struct op_attr *attr, struct acl **acl);
 
 /* ---- vfs-open.c -------------------------------------------------------------------------- */
 

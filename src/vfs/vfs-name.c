@@ -48,7 +48,7 @@ static int lookup_locked(struct vfs_call *c, struct vfs_node *dir, const struct 
 {
 	int err = vfs_attr(dir, attr);
 	if (!err)
-		err = access_check(c->cred, attr, MAY_EXEC);
+		err = access_check(c->cred, attr, dir->acl, MAY_EXEC);
 	if (err)
 		return err;
 	if (unlikely(name->bytes[0] == '.' && is_dots(name->bytes, name->size))) {

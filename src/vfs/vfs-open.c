@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "vfs/access.h"
 #include "vfs/share.h"
 #include "vfs/vfs-impl.h"
@@ -206,7 +207,8 @@ static int check_open_type(const struct vfs_node *node, const struct op_open_in 
 	return ERR_INVAL;
 }
 
-static int may_open(struct vfs_call *c, const struct op_attr *attr, const struct op_open_in *in)
+/* With the node locked. */
+static int may_open(struct vfs_call *c, const struct vfs_node *node, const struct op_attr *attr, const struct op_open_in *in)
 {
 	bool override = (c->op->flags & OP_F_OWNER_OVERRIDE) && c->op->code == OP_open && !c->node->base;
 	uint32_t want = in->access & OPEN_READ ? MAY_READ : 0;
@@ -214,14 +216,14 @@ static int may_open(struct vfs_call *c, const struct op_attr *attr, const struct
 		want |= MAY_WRITE;
 	if ((want & MAY_WRITE) && c->node->mount->read_only)
 		return ERR_ROFS;
-	return want ? access_io(c->cred, attr, want, override) : 0;
+	return want ? access_io(c->cred, attr, vfs_node_acl(node), want, override) : 0;
 }
 
 static int truncate_locked(struct vfs_call *c, struct vfs_node *node, const struct op_open_in *in, struct op_attr *attr)
 {
 	int err = vfs_attr(node, attr);
 	if (!err)
-		err = may_open(c, attr, in);
+		err = may_open(c, node, attr, in);
 	if (!err)
 		err = vfs_set_size(c, node, attr, 0);
 	return err ? err : vfs_attr(node, attr);
@@ -230,10 +232,13 @@ static int truncate_locked(struct vfs_call *c, struct vfs_node *node, const stru
 int vfs_open_node(struct vfs_call *c, struct vfs_node *node, const struct op_open_in *in, struct op_open_out *out)
 {
 	int err = check_open_type(node, in);
-	if (!err)
-		err = vfs_attr_locked(node, &out->attr);
-	if (!err)
-		err = may_open(c, &out->attr, in);
+	if (!err) {
+		fiber_rwlock_rdlock(vfs_node_lock(node));
+		err = vfs_attr(node, &out->attr);
+		if (!err)
+			err = may_open(c, node, &out->attr, in);
+		fiber_rwlock_rdunlock(vfs_node_lock(node));
+	}
 	if (!err && !(in->flags & OPEN_NO_STATE))
 		err = vfs_open_add(c, node, in->access, in->deny, &out->open_id);
 	if (err || !truncates(in))
@@ -401,6 +406,7 @@ int vfs_op_create_unlinked(struct vfs_call *c)
 	const struct op_create_unlinked_in *in = &c->op->in.create_unlinked;
 	struct op_create_unlinked_out *out = &c->op->out.create_unlinked;
 	const struct backend_ops *ops = c->node->mount->ops;
+	CLEANUP_FREE struct acl *acl = NULL;
 	struct op_attr dir, attr;
 	struct vfs_create what = {.type = OP_TYPE_FILE, .attr = &attr};
 	struct vfs_node *node;
@@ -413,9 +419,12 @@ int vfs_op_create_unlinked(struct vfs_call *c)
 	fiber_rwlock_rdlock(&c->node->lock);
 	int err = vfs_attr(c->node, &dir);
 	if (!err)
-		err = access_check(c->cred, &dir, MAY_WRITE | MAY_EXEC);
+		err = access_check(c->cred, &dir, c->node->acl, MAY_WRITE | MAY_EXEC);
 	if (!err)
 		err = access_create(c->cred, &dir, OP_TYPE_FILE, &in->attr, &attr);
+	if (!err && c->node->acl)
+		err = vfs_inherit(c->node, &in->attr, &attr, &acl);
+	what.acl = acl;
 	if (!err)
 		err = ops->create_unlinked(c, c->node, &what, &node);
 	fiber_rwlock_rdunlock(&c->node->lock);

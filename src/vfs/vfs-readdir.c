@@ -112,9 +112,7 @@ static int list_locked(struct lister *l)
 
 static int may_list(struct vfs_call *c)
 {
-	struct op_attr *attr = &c->op->out.readdir.dir;
-	int err = vfs_attr_locked(c->node, attr);
-	return err ? err : access_check(c->cred, attr, MAY_READ);
+	return vfs_attr_allowed(c, c->node, &c->op->out.readdir.dir, MAY_READ);
 }
 
 int vfs_op_readdir(struct vfs_call *c)

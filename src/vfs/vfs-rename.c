@@ -128,29 +128,50 @@ static int check_types(const struct mover *m)
 	return dir ? ERR_NOTDIR : ERR_ISDIR;
 }
 
-/* node leaves dir: as if removed there. A directory that gets another parent is itself changed (its ".."). */
-static int may_leave(const struct mover *m, const struct op_attr *dir, struct vfs_node *node, bool moves)
+/* A directory as a rename sees it: its attributes were taken before. */
+struct place {
+	const struct vfs_node *dir;
+	const struct op_attr *attr;
+};
+
+/*
+ * node leaves a directory: as if removed there. A directory that gets another parent is itself changed (its ".."), which
+ * a mode must allow; an ACL says what it means by DELETE.
+ */
+static int may_leave(const struct mover *m, struct place from, struct vfs_node *node, bool moves)
 {
 	const struct op_cred *cred = m->c->cred;
 	struct op_attr attr;
 	int err = vfs_attr(node, &attr);
 	if (!err)
-		err = access_sticky(cred, dir, &attr);
-	if (!err && moves && node->type == OP_TYPE_DIR && m->from_dir != m->to_dir)
-		err = access_check(cred, &attr, MAY_WRITE);
+		err = access_delete(cred, from.attr, from.dir->acl, &attr, node->acl);
+	if (!err && moves && !node->acl && node->type == OP_TYPE_DIR && m->from_dir != m->to_dir)
+		err = access_check(cred, &attr, NULL, MAY_WRITE);
 	return err;
+}
+
+/* A tree counts for one project: what has another does not get in by its name alone. */
+static int may_arrive(const struct mover *m, struct place to, const struct vfs_node *node)
+{
+	struct op_attr attr;
+	int err = access_check(m->c->cred, to.attr, to.dir->acl, node->type == OP_TYPE_DIR ? ACE_APPEND_DATA : MAY_WRITE);
+	if (err || likely(!to.attr->project) || m->from_dir == m->to_dir)
+		return err;
+	err = node->mount->ops->getattr((struct vfs_node *)node, &attr);
+	return err || attr.project == to.attr->project ? err : ERR_XDEV;
 }
 
 static int may_rename(const struct mover *m, const struct op_rename_out *out)
 {
-	const struct op_cred *cred = m->c->cred;
-	int err = access_check(cred, &out->dir.post, MAY_WRITE | MAY_EXEC);
+	struct place from = {m->from_dir, &out->dir.post}, to = {m->to_dir, &out->to_dir.post};
+	bool exchanges = m->flags & RENAME_EXCHANGE;
+	int err = may_arrive(m, to, m->node);
+	if (!err && exchanges)
+		err = may_arrive(m, from, m->target);
 	if (!err)
-		err = access_check(cred, &out->to_dir.post, MAY_WRITE | MAY_EXEC);
-	if (!err)
-		err = may_leave(m, &out->dir.post, m->node, true);
+		err = may_leave(m, from, m->node, true);
 	if (!err && m->target)
-		err = may_leave(m, &out->to_dir.post, m->target, m->flags & RENAME_EXCHANGE);
+		err = may_leave(m, to, m->target, exchanges);
 	return err;
 }
 
@@ -176,9 +197,9 @@ static int rename_locked(struct mover *m, struct op_rename_out *out)
 	if (!err && out->to_dir.post.nlink == 0)
 		err = ERR_NOENT;
 	if (!err)
-		err = access_check(m->c->cred, &out->dir.post, MAY_EXEC);
+		err = access_check(m->c->cred, &out->dir.post, m->from_dir->acl, MAY_EXEC);
 	if (!err)
-		err = access_check(m->c->cred, &out->to_dir.post, MAY_EXEC);
+		err = access_check(m->c->cred, &out->to_dir.post, m->to_dir->acl, MAY_EXEC);
 	if (!err)
 		err = find_objects(m);
 	if (err)

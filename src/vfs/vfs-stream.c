@@ -63,7 +63,7 @@ static int find(struct vfs_node *base, struct vfs_name *name, bool any_case, str
 static int may_change(struct vfs_call *c, const struct vfs_node *base, const struct op_attr *attr)
 {
 	int err = base->type == OP_TYPE_DIR ? access_sticky(c->cred, attr, attr) : 0;
-	return err ? err : access_check(c->cred, attr, MAY_WRITE);
+	return err ? err : access_check(c->cred, attr, base->acl, ACE_WRITE_NAMED_ATTRS);
 }
 
 /* ---- open */

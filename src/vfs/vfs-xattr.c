@@ -42,7 +42,7 @@ static int may_use(struct vfs_call *c, const struct vfs_name *name, uint32_t wan
 		return want == MAY_READ ? ERR_NODATA : ERR_PERM;
 	if (want == MAY_WRITE && attr.type == OP_TYPE_DIR && access_sticky(c->cred, &attr, &attr))
 		return ERR_PERM;
-	return access_check(c->cred, &attr, want);
+	return access_check(c->cred, &attr, vfs_node_acl(c->node), want == MAY_READ ? ACE_READ_NAMED_ATTRS : ACE_WRITE_NAMED_ATTRS);
 }
 
 /* The answer of get and list: value of size full bytes, of which room were wanted. */

@@ -37,6 +37,8 @@ static const struct {
 	{"fault", HAS_FAULT},
 	{"small", HAS_SMALL},
 	{"streams", HAS_STREAMS},
+	{"acl", HAS_ACL},
+	{"quota", HAS_QUOTA},
 };
 
 struct suite {
@@ -170,6 +172,19 @@ static void probe_streams(struct test *t)
 		t->features |= HAS_STREAMS;
 }
 
+/* Whether the root takes what its mode says as an ACL; and whether there are quotas. */
+static void probe_acl(struct test *t)
+{
+	struct op_quota q = {.kind = QUOTA_USER};
+	char acl[1024];
+
+	if (t->drv->get_acl && fs_get_acl(t, &t->root, acl, sizeof(acl)) == 0 &&
+	    fs_set_acl(t, &t->root, acl, t->ans.size) == 0 && fs_set_acl(t, &t->root, NULL, 0) == 0)
+		t->features |= HAS_ACL;
+	if (t->drv->get_quota && fs_get_quota(t, &t->root, &q, QUOTA_NEXT) != ERR_NOTSUPP)
+		t->features |= HAS_QUOTA;
+}
+
 static void run_suite(void *arg)
 {
 	struct suite *s = arg;
@@ -184,6 +199,7 @@ static void run_suite(void *arg)
 		return;
 	}
 	probe_streams(&t);
+	probe_acl(&t);
 	t.features &= ~s->without;
 	probe_size(&t);
 	for (c = conform_cases; c; c = c->next)

@@ -161,6 +161,10 @@ int fs_get_xattr(struct test *t, const struct obj *o, const char *name, void *va
 int fs_set_xattr(struct test *t, const struct obj *o, const char *name, const char *value, uint32_t flags);
 int fs_list_xattr(struct test *t, const struct obj *o, char *names, uint32_t size);
 int fs_remove_xattr(struct test *t, const struct obj *o, const char *name);
+int fs_get_acl(struct test *t, const struct obj *o, void *acl, uint32_t size);
+int fs_set_acl(struct test *t, const struct obj *o, const void *acl, size_t size);
+int fs_get_quota(struct test *t, const struct obj *o, struct op_quota *q, uint32_t flags);
+int fs_set_quota(struct test *t, const struct obj *o, const struct op_quota *q);
 int fs_read(struct test *t, const struct obj *o, uint64_t offset, void *data, uint32_t size);
 int fs_write(struct test *t, const struct obj *o, uint64_t offset, const void *data, uint32_t size);
 int fs_write_text(struct test *t, const struct obj *o, uint64_t offset, const char *text);

@@ -462,6 +462,60 @@ int client_verb_remove_xattr(struct test *t, const struct obj *o, struct str nam
 	return err ? err : finish(t, op, take_remove_xattr, NULL);
 }
 
+int client_verb_get_acl(struct test *t, const struct obj *o, void *acl, uint32_t size)
+{
+	struct op *op = ops_new(t, OP_get_acl, o);
+	struct client_buf *buf = ops_payload(t, op, NULL, size);
+	int err = ops_run(t, op);
+
+	t->ans.size = op->out.get_acl.size;
+	t->ans.attr = op->out.get_acl.attr;
+	t->ans.stored = op->out.get_acl.stored;
+	if (!err && size)
+		memcpy(acl, buf->data, MIN(size, op->out.get_acl.size));
+	ops_put(t, op);
+	client_buf_put(t->drv->client(t), buf);
+	return err;
+}
+
+static void take_set_acl(struct test *t, const struct op *op, struct obj *out)
+{
+	t->ans.wcc = op->out.set_acl.wcc;
+}
+
+int client_verb_set_acl(struct test *t, const struct obj *o, struct str acl)
+{
+	struct op *op = ops_new(t, OP_set_acl, o);
+	struct client_buf *buf = ops_payload(t, op, acl.bytes, (uint32_t)acl.size);
+	int err = finish(t, op, take_set_acl, NULL);
+
+	client_buf_put(t->drv->client(t), buf);
+	return err;
+}
+
+int client_verb_get_quota(struct test *t, const struct obj *o, struct op_quota *q, uint32_t flags)
+{
+	struct op *op = ops_new(t, OP_get_quota, o);
+	int err;
+
+	op->in.get_quota.kind = q->kind;
+	op->in.get_quota.id = q->id;
+	op->in.get_quota.flags = flags;
+	err = ops_run(t, op);
+	if (!err)
+		*q = op->out.get_quota.quota;
+	ops_put(t, op);
+	return err;
+}
+
+int client_verb_set_quota(struct test *t, const struct obj *o, const struct op_quota *q)
+{
+	struct op *op = ops_new(t, OP_set_quota, o);
+
+	op->in.set_quota.quota = *q;
+	return finish(t, op, NULL, NULL);
+}
+
 /* ---- data --------------------------------------------------------------------------------------- */
 
 int client_verb_read(struct test *t, const struct obj *o, const struct io *io)

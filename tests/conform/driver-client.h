@@ -42,6 +42,8 @@ int client_verb_lookup_path(struct test *t, const struct obj *dir, struct str pa
 	.setattr = client_verb_setattr, .access = client_verb_access, .statfs = client_verb_statfs, \
 	.get_xattr = client_verb_get_xattr, .set_xattr = client_verb_set_xattr,                   \
 	.list_xattr = client_verb_list_xattr, .remove_xattr = client_verb_remove_xattr,           \
+	.get_acl = client_verb_get_acl, .set_acl = client_verb_set_acl,                           \
+	.get_quota = client_verb_get_quota, .set_quota = client_verb_set_quota,                   \
 	.read = client_verb_read, .write = client_verb_write, .commit = client_verb_commit,       \
 	.allocate = client_verb_allocate, .deallocate = client_verb_deallocate,                   \
 	.zero = client_verb_zero, .seek = client_verb_seek, .copy = client_verb_copy,             \
@@ -67,6 +69,10 @@ int client_verb_get_xattr(struct test *t, const struct obj *o, struct str name, 
 int client_verb_set_xattr(struct test *t, const struct obj *o, struct str name, struct str value, uint32_t flags);
 int client_verb_list_xattr(struct test *t, const struct obj *o, char *names, uint32_t size);
 int client_verb_remove_xattr(struct test *t, const struct obj *o, struct str name);
+int client_verb_get_acl(struct test *t, const struct obj *o, void *acl, uint32_t size);
+int client_verb_set_acl(struct test *t, const struct obj *o, struct str acl);
+int client_verb_get_quota(struct test *t, const struct obj *o, struct op_quota *q, uint32_t flags);
+int client_verb_set_quota(struct test *t, const struct obj *o, const struct op_quota *q);
 int client_verb_read(struct test *t, const struct obj *o, const struct io *io);
 int client_verb_write(struct test *t, const struct obj *o, const struct io *io);
 int client_verb_commit(struct test *t, const struct obj *o, const struct range *r);

@@ -32,6 +32,8 @@ struct client;
 #define HAS_OWN_SPACE (1u << 15)   /* nobody else uses the disk below */
 #define HAS_ALL 0xffffu
 #define HAS_STREAMS (1u << 18)     /* probed: the store keeps streams */
+#define HAS_ACL (1u << 19)         /* probed: ACLs are kept */
+#define HAS_QUOTA (1u << 20)       /* probed: there are quotas */
 #define HAS_FAULT (1u << 16)       /* the store fails on demand: --backend fault, in process */
 #define HAS_SMALL (1u << 17)       /* the store is small and ours alone: it may be filled */
 
@@ -99,6 +101,7 @@ struct answer {
 	uint32_t eof;
 	uint32_t stability;
 	uint32_t allowed;
+	uint32_t stored;
 };
 
 typedef void worker_fn(struct test *t, unsigned index, void *arg);
@@ -149,6 +152,10 @@ struct driver {
 	int (*set_xattr)(struct test *t, const struct obj *o, struct str name, struct str value, uint32_t flags);
 	int (*list_xattr)(struct test *t, const struct obj *o, char *names, uint32_t size);
 	int (*remove_xattr)(struct test *t, const struct obj *o, struct str name);
+	int (*get_acl)(struct test *t, const struct obj *o, void *acl, uint32_t size); /* as get_xattr */
+	int (*set_acl)(struct test *t, const struct obj *o, struct str acl);
+	int (*get_quota)(struct test *t, const struct obj *o, struct op_quota *q, uint32_t flags);
+	int (*set_quota)(struct test *t, const struct obj *o, const struct op_quota *q);
 
 	/* -- data -- */
 	int (*read)(struct test *t, const struct obj *o, const struct io *io);

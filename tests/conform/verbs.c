@@ -187,6 +187,26 @@ int fs_remove_xattr(struct test *t, const struct obj *o, const char *name)
 	return t->drv->remove_xattr(t, o, str(name));
 }
 
+int fs_get_acl(struct test *t, const struct obj *o, void *acl, uint32_t size)
+{
+	return t->drv->get_acl(t, o, acl, size);
+}
+
+int fs_set_acl(struct test *t, const struct obj *o, const void *acl, size_t size)
+{
+	return t->drv->set_acl(t, o, (struct str){acl, size});
+}
+
+int fs_get_quota(struct test *t, const struct obj *o, struct op_quota *q, uint32_t flags)
+{
+	return t->drv->get_quota(t, o, q, flags);
+}
+
+int fs_set_quota(struct test *t, const struct obj *o, const struct op_quota *q)
+{
+	return t->drv->set_quota(t, o, q);
+}
+
 int fs_io(struct test *t, const struct obj *o, const struct io *io, bool write)
 {
 	return write ? t->drv->write(t, o, io) : t->drv->read(t, o, io);

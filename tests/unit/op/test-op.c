@@ -8,7 +8,7 @@ Test(op, the_table_knows_every_code)
 {
 	cr_expect_str_eq(op_info(OP_lookup)->name, "lookup");
 	cr_expect(op_info(OP_lookup)->flags & OP_I_PRODUCES);
-	cr_expect(op_info(OP_get_acl)->flags & OP_I_RESERVED);
+	cr_expect(op_info(OP_freeze)->flags & OP_I_RESERVED);
 	cr_expect_null(op_info(0)->name);
 	cr_expect_null(op_info(OP_N_CODES)->name);
 	cr_expect_null(op_info(UINT32_MAX)->name);
