@@ -194,7 +194,7 @@ static void finish(struct call *call)
 		client_buf_put(rq->client, rq->held_buf);
 	arena_fini(&rq->arena);
 	if (rq->record.n_chunks)
-		rq->conn->bulk_size -= rq->record.payload_size;
+		rpc_bulk_finished(rq->conn, &rq->record);
 	rpc_record_put(rq->client, &rq->record);
 	if (rq->conn) {
 		rq->conn->n_calls--;

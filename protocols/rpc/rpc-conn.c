@@ -32,8 +32,6 @@ static bool overloaded(const struct rpc_conn *c)
 	uint32_t n = c->n_calls + c->out.n_held;
 	if (c->broken)
 		return false;
-	if (c->bulk_size >= c->server->bulk_max)
-		return true;
 	return n >= c->server->cfg.max_calls || c->out.size >= OUT_SIZE_MAX || (c->writing && n >= OUT_SLOW_MAX);
 }
 
@@ -58,13 +56,14 @@ static bool has_writer(const struct rpc_conn *c)
 static void start_call(struct rpc_conn *c, struct rpc_record *rec)
 {
 	struct rpc_call_start start = {.server = c->server, .conn = c, .peer = &c->peer, .record = rec};
-	uint32_t bulk_size = rec->n_chunks ? rec->payload_size : 0;
 	c->n_calls++;
-	c->bulk_size += bulk_size;
+	if (rec->n_chunks)
+		rpc_bulk_started(c, rec);
 	if (fiber_spawn(rpc_call_run, &start) == 0)
 		return;
 	c->n_calls--;
-	c->bulk_size -= bulk_size;
+	if (rec->n_chunks)
+		rpc_bulk_finished(c, rec);
 	rpc_record_put(c->server->client, rec);
 	rpc_conn_break(c);
 }
@@ -146,6 +145,7 @@ void rpc_conn_start(struct rpc_server *s, struct stream *stream)
 	c->peer.id = rpc_peer_hash(&c->peer.addr);
 	list_push_back(&s->conns, &c->link);
 	list_init(&c->dirty);
+	list_init(&c->turn);
 	s->n_conns++;
 	fiber_join_add(&s->fibers, 1);
 	if (fiber_start(s->loop, reader, c) == 0)

@@ -9,7 +9,8 @@
 #define RX_SIZE_MAX 262144u    /* once it fills that with one read */
 #define RX_LOOKAHEAD 4096u     /* received behind a payload: the next call's head */
 #define RX_HEAD_MAX 1024u      /* within which a payload's beginning is found */
-#define BULK_MAX (3u << 19)    /* bytes of long payloads of one connection on their way to the server */
+#define BULK_MIN (1u << 20)    /* bytes of long payloads of one thread on their way to the server, when that only copies */
+#define BULK_MAX (16u << 20)   /* and when it waits for a disk */
 #define RX_BULK_MIN 65536u     /* longer records have their payload received on its own */
 
 #define OUT_DATA_SIZE 64512u
@@ -70,7 +71,7 @@ struct rpc_conn {
 	bool writing;              /* the writer fiber is at work */
 	bool broken;               /* nothing more can be sent */
 	uint32_t n_calls;          /* in flight */
-	uint32_t bulk_size;        /* bytes of their payloads that have chunks of their own */
+	struct list turn;          /* in server->bulk_waiters */
 };
 
 struct rpc_listener {
@@ -94,7 +95,10 @@ struct rpc_server {
 	struct out_block *spare;
 	uint32_t n_spare;
 	uint32_t n_conns;
-	uint32_t bulk_max;         /* of each connection: payload that waits to be copied is still in the cache then */
+	struct rpc_conn *receiver; /* receives a long payload; NULL: nobody */
+	struct list bulk_waiters;  /* of rpc_conn.turn: want to */
+	uint32_t bulk_size;        /* bytes of long payloads of calls under way */
+	uint32_t bulk_max;         /* of those, before more is received */
 	bool stopping;
 	struct fiber_join fibers;  /* listeners, datagram receivers, connections, datagram calls */
 	struct auth_cache dgram_auth;
@@ -105,6 +109,15 @@ struct rpc_server {
 int rpc_rx_next(struct rpc_conn *c, struct rpc_record *rec);
 void rpc_rx_fini(struct rpc_conn *c);
 void rpc_record_put(struct client *client, struct rpc_record *rec);
+
+/*
+ * rpc-bulk.c: rpc_bulk_begin() - waits until c may receive a long payload; parks; ERR_DISCONNECTED. rpc_bulk_end() - c does not
+ * now, fine if it did not. rpc_bulk_started(), rpc_bulk_finished() - a call with such a payload.
+ */
+int rpc_bulk_begin(struct rpc_conn *c);
+void rpc_bulk_end(struct rpc_conn *c);
+void rpc_bulk_started(struct rpc_conn *c, struct rpc_record *rec);
+void rpc_bulk_finished(struct rpc_conn *c, const struct rpc_record *rec);
 
 /* rpc-call.c: decodes, runs and answers one call; in a fiber of its own. */
 struct rpc_call_start {

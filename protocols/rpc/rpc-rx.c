@@ -75,11 +75,26 @@ static int wait_idle(struct rpc_conn *c)
 	return err ? err : make_room(c, MARK_SIZE);
 }
 
+/* While the socket has nothing it is others' turn. */
+static ssize_t read_in_turn(struct rpc_conn *c, struct iovec *iov, int n_iov)
+{
+	ssize_t n;
+	while ((n = stream_try_readv(c->stream, iov, n_iov)) == ERR_AGAIN) {
+		rpc_bulk_end(c);
+		int err = stream_wait_readable(c->stream);
+		if (!err)
+			err = rpc_bulk_begin(c);
+		if (err)
+			return err;
+	}
+	return n;
+}
+
 static ssize_t read_stream(struct rpc_conn *c, struct iovec *iov, int n_iov, bool idle)
 {
 	rpc_out_flush(c);
 	stream_set_timeout(c->stream, (idle ? HOLD_MS : c->server->cfg.stall_ms) * NS_PER_MS);
-	ssize_t n = stream_readv(c->stream, iov, n_iov);
+	ssize_t n = c->server->receiver == c ? read_in_turn(c, iov, n_iov) : stream_readv(c->stream, iov, n_iov);
 	return n == 0 ? ERR_EOF : n;
 }
 
@@ -196,26 +211,30 @@ static void put_chunks(struct rpc_conn *c, struct rpc_record *rec)
 }
 
 /* All chunks of a payload or none, so that no two connections wait for each other's. */
-static int get_chunks(struct rpc_conn *c, struct rpc_record *rec, const struct rpc_payload *place)
+static bool get_chunks(struct rpc_conn *c, struct rpc_record *rec, const struct rpc_payload *place)
 {
-	struct client *client = c->server->client;
-	uint64_t covered = 0;
-	while (covered < (uint64_t)rec->skew + place->size) {
-		struct client_buf *buf = client_buf_alloc(client, RPC_CHUNK_SIZE, BUF_CHUNK);
+	rec->skew = (uint32_t)(place->file_offset % RPC_CHUNK_SIZE);
+	while ((uint64_t)rec->n_chunks * RPC_CHUNK_SIZE < (uint64_t)rec->skew + place->size) {
+		struct client_buf *buf = client_buf_alloc(c->server->client, RPC_CHUNK_SIZE, BUF_CHUNK);
 		if (!buf) {
 			put_chunks(c, rec);
-			client_buf_wait(client);
-			if (c->broken)
-				return ERR_DISCONNECTED;
-			covered = 0;
-			continue;
+			return false;
 		}
-		if (rec->n_chunks == 0)
-			rec->skew = (uint32_t)(place->file_offset % buf->size);
 		rec->chunks[rec->n_chunks++] = buf;
-		covered += buf->size;
 	}
-	return 0;
+	return true;
+}
+
+/* The turn to receive, and the memory for it: taken late, it is what the payload before has just left. Parks. */
+static int begin_payload(struct rpc_conn *c, struct rpc_record *rec, const struct rpc_payload *place)
+{
+	int err = rpc_bulk_begin(c);
+	while (!err && !get_chunks(c, rec, place)) {
+		rpc_bulk_end(c);
+		client_buf_wait(c->server->client);
+		err = rpc_bulk_begin(c);
+	}
+	return err;
 }
 
 /* head_size bytes of the record are in rec->buf, the payload's first ones among them. */
@@ -224,9 +243,6 @@ static int pull_payload(struct rpc_conn *c, struct rest *r, struct rpc_record *r
 {
 	const uint8_t *early = rec->data + place->offset;
 	uint32_t n_early = head_size - place->offset, left = place->size, at;
-	int err = get_chunks(c, rec, place);
-	if (err)
-		return err;
 	at = rec->skew;
 	for (uint32_t i = 0; i < rec->n_chunks; i++, at = 0) {
 		uint32_t n = MIN(left, rec->chunks[i]->size - at), copy = MIN(n, n_early);
@@ -294,8 +310,13 @@ static int take_long(struct rpc_conn *c, struct rest *r, struct rpc_record *rec)
 	c->rx.bulk = bulk;
 	if (!bulk)
 		return pull_whole(c, r, rec, (uint32_t)n);
-	int err = pull_payload(c, r, rec, (uint32_t)n, &place);
-	return err ? err : pull_padding(c, r, place.size);
+	int err = begin_payload(c, rec, &place);
+	if (!err)
+		err = pull_payload(c, r, rec, (uint32_t)n, &place);
+	if (!err)
+		err = pull_padding(c, r, place.size);
+	rpc_bulk_end(c);
+	return err;
 }
 
 /* The record is whole in the receive buffer. */

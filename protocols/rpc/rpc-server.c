@@ -100,7 +100,7 @@ int rpc_server_create(struct rpc_server **out, struct client *client, const stru
 	}
 	s->loop = loop_current();
 	s->client = client;
-	s->bulk_max = client_can_adopt(client) ? UINT32_MAX : BULK_MAX;
+	s->bulk_max = BULK_MIN;
 	s->programs = programs;
 	s->n_programs = n_programs;
 	s->cfg.max_connections = or_default(cfg->max_connections, defaults.max_connections);
@@ -113,6 +113,7 @@ int rpc_server_create(struct rpc_server **out, struct client *client, const stru
 	list_init(&s->conns);
 	list_init(&s->listeners);
 	list_init(&s->dirty);
+	list_init(&s->bulk_waiters);
 	*out = s;
 	return 0;
 }

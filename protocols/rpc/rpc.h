@@ -45,6 +45,7 @@ struct rpc_record {
 	uint32_t n_chunks;       /* 0: the payload is in data too */
 	uint32_t payload_size;
 	uint32_t skew;           /* of the payload's first byte in chunks[0] */
+	uint64_t since_ns;       /* when the call with that payload began; loop clock */
 	struct client_buf *chunks[RPC_CHUNKS_MAX];
 };
 
