@@ -72,6 +72,7 @@ struct file_ops {
 	int (*open)(struct file *f, int dirfd, const char *path, int flags, mode_t mode);
 	ssize_t (*preadv)(struct file *f, const struct iovec *iov, int n_iov, uint64_t offset);
 	ssize_t (*pwritev)(struct file *f, const struct iovec *iov, int n_iov, uint64_t offset);
+	ssize_t (*pwritev_durable)(struct file *f, const struct iovec *iov, int n_iov, uint64_t offset);
 	int (*sync)(struct file *f, bool data_only);
 	int (*truncate)(struct file *f, uint64_t size);
 	int (*size)(struct file *f, uint64_t *size);

@@ -65,13 +65,22 @@ static int do_pwritev(void *arg)
 {
 	struct call *c = arg;
 
-	c->n = pwritev(c->fd, c->iov, c->n_iov, (off_t)c->offset);
+	c->n = c->flags ? pwritev2(c->fd, c->iov, c->n_iov, (off_t)c->offset, c->flags)
+	                : pwritev(c->fd, c->iov, c->n_iov, (off_t)c->offset);
 	return result(c->n);
 }
 
 static ssize_t pool_pwritev(struct file *f, const struct iovec *iov, int n_iov, uint64_t offset)
 {
 	struct call c = {.fd = f->fd, .iov = iov, .n_iov = n_iov, .offset = offset};
+	int err = loop_block(do_pwritev, &c);
+
+	return err ? err : c.n;
+}
+
+static ssize_t pool_pwritev_durable(struct file *f, const struct iovec *iov, int n_iov, uint64_t offset)
+{
+	struct call c = {.fd = f->fd, .iov = iov, .n_iov = n_iov, .offset = offset, .flags = RWF_DSYNC};
 	int err = loop_block(do_pwritev, &c);
 
 	return err ? err : c.n;
@@ -208,6 +217,7 @@ const struct file_ops file_pool = {
 	.open = pool_open,
 	.preadv = pool_preadv,
 	.pwritev = pool_pwritev,
+	.pwritev_durable = pool_pwritev_durable,
 	.sync = pool_sync,
 	.truncate = pool_truncate,
 	.size = pool_size,

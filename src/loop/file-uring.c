@@ -73,6 +73,14 @@ static ssize_t ring_pwritev(struct file *f, const struct iovec *iov, int n_iov, 
 	return await_call(sqe);
 }
 
+static ssize_t ring_pwritev_durable(struct file *f, const struct iovec *iov, int n_iov, uint64_t offset)
+{
+	struct io_uring_sqe *sqe = next_sqe();
+
+	io_uring_prep_writev2(sqe, f->fd, iov, (unsigned int)n_iov, offset, RWF_DSYNC);
+	return await_call(sqe);
+}
+
 static int ring_sync(struct file *f, bool data_only)
 {
 	struct io_uring_sqe *sqe = next_sqe();
@@ -139,6 +147,7 @@ const struct file_ops file_uring = {
 	.open = ring_open,
 	.preadv = ring_preadv,
 	.pwritev = ring_pwritev,
+	.pwritev_durable = ring_pwritev_durable,
 	.sync = ring_sync,
 	.truncate = ring_truncate,
 	.size = ring_size,

@@ -64,6 +64,11 @@ ssize_t file_pwritev(struct file *f, const struct iovec *iov, int n_iov, uint64_
 	return ops()->pwritev(f, iov, n_iov, offset);
 }
 
+ssize_t file_pwritev_durable(struct file *f, const struct iovec *iov, int n_iov, uint64_t offset)
+{
+	return ops()->pwritev_durable(f, iov, n_iov, offset);
+}
+
 int file_sync(struct file *f, bool data_only)
 {
 	return ops()->sync(f, data_only);

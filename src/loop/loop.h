@@ -211,6 +211,8 @@ int file_adopt(struct file **f, int fd);
 int file_fd(const struct file *f);
 ssize_t file_preadv(struct file *f, const struct iovec *iov, int n_iov, uint64_t offset);  /* parks */
 ssize_t file_pwritev(struct file *f, const struct iovec *iov, int n_iov, uint64_t offset); /* parks */
+/* file_pwritev_durable() - the bytes and what is needed to find them are durable on return (RWF_DSYNC). Parks. */
+ssize_t file_pwritev_durable(struct file *f, const struct iovec *iov, int n_iov, uint64_t offset);
 int file_sync(struct file *f, bool data_only);                                             /* parks */
 int file_truncate(struct file *f, uint64_t size);                                          /* parks */
 int file_size(struct file *f, uint64_t *size);                                             /* parks */

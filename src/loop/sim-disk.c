@@ -414,6 +414,14 @@ static int sim_sync(struct file *file, bool data_only)
 	return 0;
 }
 
+static ssize_t sim_pwritev_durable(struct file *file, const struct iovec *iov, int n_iov, uint64_t offset)
+{
+	ssize_t n = sim_pwritev(file, iov, n_iov, offset);
+	int err = n < 0 ? 0 : sim_sync(file, true);
+
+	return err ? err : n;
+}
+
 static int sim_truncate(struct file *file, uint64_t size)
 {
 	int err;
@@ -600,6 +608,7 @@ const struct file_ops file_sim = {
 	.open = sim_open,
 	.preadv = sim_preadv,
 	.pwritev = sim_pwritev,
+	.pwritev_durable = sim_pwritev_durable,
 	.sync = sim_sync,
 	.truncate = sim_truncate,
 	.size = sim_size,

@@ -28,7 +28,8 @@ static void use_file(int dir, const char *name)
 
 	cr_assert_eq(file_open(&f, dir, "absent", O_RDONLY, 0), ERR_NOENT);
 	cr_assert_eq(file_open(&f, dir, name, O_RDWR | O_CREAT | O_EXCL, 0600), 0);
-	cr_assert_eq(file_pwritev(f, out, 2, 5), 11);
+	cr_assert_eq(file_pwritev(f, out, 1, 5), 6);
+	cr_assert_eq(file_pwritev_durable(f, &out[1], 1, 11), 5);
 	cr_assert_eq(file_preadv(f, in, 2, 5), 11);
 	cr_assert_str_eq(back, "hello world");
 	cr_assert_eq(file_preadv(f, in, 2, 100), 0);
