@@ -19,6 +19,7 @@ void cairn_touch(struct cairn_inode *inode, bool data)
 /* As relatime of Linux: the first read after a change is stamped, the others cost nothing. */
 void cairn_stamp_read(struct cairn_node *n)
 {
+	n = n->cached.node.base ? cairn_node(n->cached.node.base) : n;
 	const struct op_attr *a = &n->inode.attr;
 	uint64_t stamp = atomic_load_explicit(&n->read_time, memory_order_relaxed);
 	struct op_time last = stamp ? op_time_unpack(stamp) : a->atime;
@@ -89,6 +90,8 @@ int cairn_setattr(struct vfs_node *node, const struct op_attr *set)
 	int err = sized ? cairn_resize(n, set->size) : cairn_flush(n, NULL);
 	if (err)
 		n->inode = before;
+	else
+		cairn_touch_base(n, true);
 	return err;
 }
 

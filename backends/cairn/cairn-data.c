@@ -221,6 +221,8 @@ int cairn_write(struct vfs_call *call, struct vfs_node *node, struct vfs_write *
 		cairn_queue(n);
 		err = cairn_throttle(n);
 	}
+	if (!err)
+		cairn_touch_base(n, stable);
 	/* What could not be stored is still here, and is tried again. */
 	if (err && stable)
 		cairn_queue(n);
@@ -230,5 +232,6 @@ int cairn_write(struct vfs_call *call, struct vfs_node *node, struct vfs_write *
 int cairn_commit(struct vfs_node *node, uint64_t offset, uint64_t size)
 {
 	struct cairn_node *n = cairn_node(node);
-	return n->n_dirty || n->changed ? cairn_flush(n, NULL) : 0;
+	int err = n->n_dirty || n->changed ? cairn_flush(n, NULL) : 0;
+	return err ? err : cairn_flush_base(n);
 }

@@ -260,7 +260,7 @@ static int flush_one(struct cairn_node *n)
 {
 	struct vfs_node *node = &n->cached.node;
 	int err = n->n_dirty || n->changed ? cairn_flush(n, NULL) : 0;
-	fiber_rwlock_rdunlock(&node->lock);
+	fiber_rwlock_rdunlock(vfs_node_lock(node));
 	if (err) {
 		log_error("inode %llu: %s; its data stays in memory", (unsigned long long)cairn_ino(n), err_text(err));
 		cairn_queue(n);
@@ -275,7 +275,7 @@ int cairn_flush_all(struct cairn *fs)
 	struct cairn_node *n;
 	int err = 0;
 	while (!err && (n = take_dirty(fs, now))) {
-		fiber_rwlock_rdlock(&n->cached.node.lock);
+		fiber_rwlock_rdlock(vfs_node_lock(&n->cached.node));
 		err = flush_one(n);
 	}
 	return err;
@@ -286,7 +286,7 @@ static struct cairn_node *take_unlocked(struct cairn *fs, uint64_t before_ns)
 {
 	for (int i = 0; i < TRIES; i++) {
 		struct cairn_node *n = take_dirty(fs, before_ns);
-		if (!n || fiber_rwlock_tryrdlock(&n->cached.node.lock))
+		if (!n || fiber_rwlock_tryrdlock(vfs_node_lock(&n->cached.node)))
 			return n;
 		cairn_queue(n);
 		vfs_node_put(&n->cached.node);

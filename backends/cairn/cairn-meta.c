@@ -29,6 +29,7 @@ static const struct {
 	[META_EXTENTS] = {"extents", 0},            [META_XATTRS] = {"xattrs", 0},
 	[META_ORPHANS] = {"orphans", MDB_INTEGERKEY}, [META_SPACE] = {"space", MDB_INTEGERKEY},
 	[META_COUNTERS] = {"counters", MDB_INTEGERKEY}, [META_FOLDED] = {"folded", 0},
+	[META_STREAMS] = {"streams", 0},
 };
 
 /* ---- keys */

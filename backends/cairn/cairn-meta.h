@@ -31,6 +31,7 @@ enum meta_table {
 	META_SPACE,    /* u64 block of the store */
 	META_COUNTERS, /* u64 counter */
 	META_FOLDED,   /* BE64 directory, BE64 hash of the folded name, name */
+	META_STREAMS,  /* BE64 inode of the base, name */
 	META_N_TABLES
 };
 

@@ -35,12 +35,14 @@ static struct cairn_node *node_new(struct cairn *fs, uint64_t ino, const struct 
 	return n;
 }
 
-int cairn_node_adopt(struct cairn *fs, uint64_t ino, const struct cairn_inode *inode, struct vfs_node **node)
+int cairn_node_adopt_stream(struct cairn *fs, uint64_t ino, const struct cairn_inode *inode, struct vfs_node *base, struct vfs_node **node)
 {
 	struct cairn_node *n = node_new(fs, ino, inode);
 	if (!n)
 		return ERR_NOMEM;
 	struct cached_node *cached = &n->cached;
+	if (base)
+		cached->node.base = vfs_node_get(base);
 	node_cache_insert(&fs->nodes, &cached);
 	if (inode->attr.nlink == 0)
 		node_cache_set_dead(&fs->nodes, cached, true);
@@ -48,41 +50,72 @@ int cairn_node_adopt(struct cairn *fs, uint64_t ino, const struct cairn_inode *i
 	return 0;
 }
 
-static int load(struct cairn *fs, uint64_t ino, struct vfs_node **node)
+int cairn_node_adopt(struct cairn *fs, uint64_t ino, const struct cairn_inode *inode, struct vfs_node **node)
+{
+	return cairn_node_adopt_stream(fs, ino, inode, NULL, node);
+}
+
+static int read_inode(struct cairn *fs, uint64_t ino, struct cairn_inode *inode)
 {
 	struct meta_key key = meta_key_number(ino);
 	uint8_t body[CAIRN_INODE_SIZE];
-	struct cairn_inode inode;
 	uint32_t size = sizeof(body);
 	int err = meta_get(fs->meta, META_INODES, &key, body, &size);
 	if (err)
 		return err == ERR_NOENT ? ERR_STALE : err;
-	err = cairn_inode_decode(body, size, &inode);
+	err = cairn_inode_decode(body, size, inode);
 	if (err)
 		return err;
 	/* What has no name and is not in use waits to be reclaimed. */
-	if (inode.attr.nlink == 0)
-		return ERR_STALE;
+	return inode->attr.nlink == 0 ? ERR_STALE : 0;
+}
+
+/* base: NULL, or of the stream that it is. ERR_AGAIN: it is a stream, of *parent. */
+static int load(struct cairn *fs, uint64_t ino, struct vfs_node *base, uint64_t *parent, struct vfs_node **node)
+{
+	struct cairn_inode inode, owner;
+	int err = read_inode(fs, ino, &inode);
+	if (!err && (inode.flags & CAIRN_STREAM))
+		err = base ? read_inode(fs, inode.parent, &owner) : ERR_AGAIN;
+	*parent = inode.parent;
+	if (err)
+		return err;
 	move_change_on(fs, &inode);
-	return cairn_node_adopt(fs, ino, &inode, node);
+	return cairn_node_adopt_stream(fs, ino, &inode, base, node);
+}
+
+static int find_or_load(struct cairn *fs, uint64_t ino, struct vfs_node *base, uint64_t *parent, struct vfs_node **node)
+{
+	pthread_mutex_t *lock = &fs->load_locks[ino % NODE_CACHE_SHARDS];
+	int err = 0;
+	pthread_mutex_lock(lock);
+	struct cached_node *cached = node_cache_find(&fs->nodes, ino);
+	if (cached)
+		*node = &cached->node;
+	else
+		err = load(fs, ino, base, parent, node);
+	pthread_mutex_unlock(lock);
+	return err;
 }
 
 int cairn_node_of_ino(struct cairn *fs, uint64_t ino, struct vfs_node **node)
 {
 	struct cached_node *cached = node_cache_find(&fs->nodes, ino);
-	pthread_mutex_t *lock = &fs->load_locks[ino % NODE_CACHE_SHARDS];
-	int err = 0;
+	struct vfs_node *base;
+	uint64_t parent;
 	if (cached) {
 		*node = &cached->node;
 		return 0;
 	}
-	pthread_mutex_lock(lock);
-	cached = node_cache_find(&fs->nodes, ino);
-	if (cached)
-		*node = &cached->node;
-	else
-		err = load(fs, ino, node);
-	pthread_mutex_unlock(lock);
+	int err = find_or_load(fs, ino, NULL, &parent, node);
+	if (err != ERR_AGAIN)
+		return err;
+	/* A stream's base comes before it, and with no lock held. A base is no stream. */
+	err = parent == ino ? ERR_IO : cairn_node_of_ino(fs, parent, &base);
+	if (err)
+		return err;
+	err = base->base ? ERR_IO : find_or_load(fs, ino, base, &parent, node);
+	vfs_node_put(base);
 	return err;
 }
 
@@ -109,10 +142,13 @@ void cairn_node_destroy(struct cached_node *cached)
 {
 	struct cairn_node *n = container_of(cached, struct cairn_node, cached);
 	struct cairn *fs = cairn_of(n);
+	struct vfs_node *base = cached->node.base;
 	cairn_refund(fs, cairn_drop_dirty(n, 0, CAIRN_BLOCKS_MAX));
 	if (cached->dead)
 		cairn_reclaim_later(fs, cairn_ino(n));
 	free(n);
+	if (base)
+		vfs_node_put(base);
 }
 
 void cairn_node_release(struct vfs_node *node)

@@ -40,7 +40,8 @@ struct reclaim {
 	struct meta_txn txn;
 	struct cairn_ranges freed;
 	uint32_t n;      /* records so far */
-	uint32_t n_done; /* inodes */
+	uint32_t n_done; /* orphans */
+	uint32_t n_inodes; /* these and their streams */
 	bool more;       /* than one transaction should have */
 	int err;
 };
@@ -85,12 +86,38 @@ static int collect(struct reclaim *k)
 	return err;
 }
 
-static void put_last(struct reclaim *k)
+static void put_inode_gone(struct reclaim *k)
 {
 	struct meta_key key = meta_key_number(k->ino);
 	meta_delete(&k->txn, META_INLINE, &key);
 	meta_delete(&k->txn, META_INODES, &key);
 	meta_add(&k->txn, META_N_INODES, -1);
+	k->n_inodes++;
+}
+
+/* An orphan's streams are no orphans of their own. */
+static int collect_streams(struct reclaim *k)
+{
+	uint64_t base = k->ino;
+	struct meta_key key = meta_key_name(base, "", 0);
+	int err = cairn_next_stream(k->fs, base, &key, &k->ino);
+	while (!err && k->ino && !k->more) {
+		k->n += 4;
+		err = collect(k);
+		if (err || k->more)
+			break;
+		put_inode_gone(k);
+		meta_delete(&k->txn, META_STREAMS, &key);
+		k->more = k->n >= RECORDS_AT_ONCE;
+		err = cairn_next_stream(k->fs, base, &key, &k->ino);
+	}
+	k->ino = base;
+	return err;
+}
+
+static void put_last(struct reclaim *k)
+{
+	put_inode_gone(k);
 	cairn_delete_orphan(&k->txn, k->ino);
 	k->n_done++;
 }
@@ -104,6 +131,8 @@ static int collect_some(struct reclaim *k, struct cairn_gone **list)
 		k->ino = g->ino;
 		k->n += 4;
 		err = collect(k);
+		if (!err && !k->more)
+			err = collect_streams(k);
 		if (err || k->more)
 			break;
 		put_last(k);
@@ -129,7 +158,7 @@ static int reclaim_step(struct cairn *fs, struct cairn_gone **list)
 		cairn_ranges_discard(fs, &k.freed);
 		cairn_ranges_release(fs, &k.freed);
 		cairn_refund(fs, freed);
-		fs->n_inodes -= k.n_done;
+		fs->n_inodes -= k.n_inodes;
 		fs->n_orphans -= k.n_done;
 	}
 	cairn_ranges_fini(&k.freed);

@@ -146,6 +146,8 @@ int cairn_allocate(struct vfs_node *node, uint64_t offset, uint64_t size, bool k
 	if (err) {
 		n->inode.attr = before.attr;
 		cairn_queue(n);
+	} else {
+		cairn_touch_base(n, true);
 	}
 	return err;
 }
@@ -170,7 +172,10 @@ int cairn_deallocate(struct vfs_node *node, uint64_t offset, uint64_t size)
 		return err;
 	forget(n, change.unmap);
 	cairn_touch(&n->inode, true);
-	return cairn_flush(n, change.unmap.n ? &change : NULL);
+	err = cairn_flush(n, change.unmap.n ? &change : NULL);
+	if (!err)
+		cairn_touch_base(n, true);
+	return err;
 }
 
 int cairn_zero(struct vfs_node *node, uint64_t offset, uint64_t size, bool keep_size)

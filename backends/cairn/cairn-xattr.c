@@ -3,8 +3,7 @@
 
 #include "backends/cairn/cairn.h"
 
-/* Commits txn with the inode, which is changed; bytes gathered in memory go before it. */
-static int commit_with(struct cairn_node *n, struct meta_txn *txn)
+int cairn_commit_with(struct cairn_node *n, struct meta_txn *txn)
 {
 	struct cairn_inode inode = cairn_inode_stored(n);
 	if (n->n_dirty) {
@@ -46,7 +45,7 @@ int cairn_set_xattr(struct vfs_node *node, const struct vfs_name *name, const vo
 		return ERR_NODATA;
 	meta_begin(&txn);
 	meta_put(&txn, META_XATTRS, &key, value, size);
-	return commit_with(n, &txn);
+	return cairn_commit_with(n, &txn);
 }
 
 int cairn_remove_xattr(struct vfs_node *node, const struct vfs_name *name)
@@ -61,7 +60,7 @@ int cairn_remove_xattr(struct vfs_node *node, const struct vfs_name *name)
 	meta_begin(&txn);
 	txn.frees = true;
 	meta_delete(&txn, META_XATTRS, &key);
-	return commit_with(n, &txn);
+	return cairn_commit_with(n, &txn);
 }
 
 struct lister {

@@ -372,6 +372,11 @@ const struct backend_ops cairn_backend = {
 	.set_xattr = cairn_set_xattr,
 	.list_xattr = cairn_list_xattr,
 	.remove_xattr = cairn_remove_xattr,
+	.find_stream = cairn_find_stream,
+	.create_stream = cairn_create_stream,
+	.list_streams = cairn_list_streams,
+	.remove_stream = cairn_remove_stream,
+	.rename_stream = cairn_rename_stream,
 	.lookup_folded = cairn_lookup_folded,
 	.readdir_from = cairn_readdir_from,
 };

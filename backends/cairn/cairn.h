@@ -32,6 +32,7 @@
 enum cairn_inode_flags {
 	CAIRN_INLINE = 1 << 0,   /* block 0 is in the table of inline data */
 	CAIRN_LINKABLE = 1 << 1, /* never had a name and may get one */
+	CAIRN_STREAM = 1 << 4,   /* a stream, of the inode that is its parent */
 };
 
 struct cairn_inode {
@@ -40,7 +41,7 @@ struct cairn_inode {
 	uint32_t inline_size; /* bytes there */
 	uint64_t n_blocks;    /* that extents hold */
 	uint64_t verifier;    /* of an exclusive create */
-	uint64_t parent;      /* directories */
+	uint64_t parent;      /* directories; a stream's base */
 	uint64_t next_cookie; /* directories */
 	uint64_t n_entries;   /* directories */
 	uint32_t epoch;       /* of the store when it was written: cairn_change_of() */
@@ -205,6 +206,7 @@ static inline uint64_t cairn_blocks(uint64_t bytes)
 int cairn_node_of_ino(struct cairn *fs, uint64_t ino, struct vfs_node **node);
 /* cairn_node_adopt() - puts a new inode into the cache, with one reference. */
 int cairn_node_adopt(struct cairn *fs, uint64_t ino, const struct cairn_inode *inode, struct vfs_node **node);
+int cairn_node_adopt_stream(struct cairn *fs, uint64_t ino, const struct cairn_inode *inode, struct vfs_node *base, struct vfs_node **node);
 /* cairn_new_ino() - a number that was never used. Parks. */
 int cairn_new_ino(struct cairn *fs, uint64_t *ino);
 void cairn_node_destroy(struct cached_node *node);
@@ -354,6 +356,20 @@ int cairn_lookup_folded(struct vfs_node *dir, const struct vfs_name *name, struc
                         struct vfs_node **found);
 int cairn_readdir_from(struct vfs_node *dir, const struct vfs_name *after, vfs_emit_fn *emit, void *arg, bool *eof);
 
+/* ---- cairn-stream.c */
+
+int cairn_find_stream(struct vfs_node *base, const struct vfs_name *name, struct vfs_node **stream);
+int cairn_create_stream(struct vfs_node *base, const struct vfs_name *name, struct vfs_node **stream);
+int cairn_list_streams(struct vfs_node *base, const struct vfs_name *after, vfs_emit_stream_fn *emit, void *arg, bool *eof);
+int cairn_remove_stream(struct vfs_node *base, const struct vfs_name *name, struct vfs_node *stream);
+int cairn_rename_stream(struct vfs_node *stream, const struct vfs_name *from, const struct vfs_name *to, struct vfs_node *target);
+/* cairn_touch_base() - n's data has changed: if it is a stream, so has its base; stable: which is stored now. Parks. */
+void cairn_touch_base(struct cairn_node *n, bool stable);
+/* cairn_flush_base() - a stream's base, if that has changed. Parks. */
+int cairn_flush_base(struct cairn_node *n);
+/* cairn_next_stream() - the first of base's streams after *key, which becomes its; *ino 0: none is left. */
+int cairn_next_stream(struct cairn *fs, uint64_t base, struct meta_key *key, uint64_t *ino);
+
 /* ---- cairn-data.c, cairn-space.c, cairn-xattr.c */
 
 int cairn_read(struct vfs_call *call, struct vfs_node *node, uint64_t offset, uint32_t size);
@@ -365,6 +381,8 @@ int cairn_zero(struct vfs_node *node, uint64_t offset, uint64_t size, bool keep_
 int cairn_seek(struct vfs_node *node, uint64_t offset, uint32_t what, uint64_t *found);
 /* cairn_resize() - cuts or extends, stores the inode with set's other changes already made. */
 int cairn_resize(struct cairn_node *n, uint64_t size);
+/* cairn_commit_with() - commits txn with the inode, which is touched; bytes gathered in memory go before it. Parks. */
+int cairn_commit_with(struct cairn_node *n, struct meta_txn *txn);
 int cairn_get_xattr(struct vfs_node *node, const struct vfs_name *name, void *value, uint32_t *size);
 int cairn_set_xattr(struct vfs_node *node, const struct vfs_name *name, const void *value, uint32_t size, uint32_t flags);
 int cairn_list_xattr(struct vfs_node *node, char *names, uint32_t *size);

@@ -111,7 +111,7 @@ void node_cache_release(struct node_cache *cache, struct cached_node *node)
 	struct list doomed;
 	list_init(&doomed);
 	pthread_mutex_lock(&s->lock);
-	if (--node->n_drops == 0 && node->dead) {
+	if (--node->n_drops == 0 && (node->dead || node->node.base)) {
 		hmap_remove(&s->nodes, &node->hash);
 		list_push_back(&doomed, &node->lru);
 	} else if (node->n_drops == 0) {

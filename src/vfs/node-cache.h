@@ -1,6 +1,6 @@
 /*
  * The node cache: what a backend with handles keeps of its nodes, found by fileid. Nodes in use
- * stay; nodes that nobody refers to wait in least-recently-used order, up to a bound, and are then freed.
+ * stay; nodes that nobody refers to wait in least-recently-used order, up to a bound, and are then freed. Streams don't wait.
  *
  * A backend embeds struct cached_node at the head of its inode (struct vfs_node is its first member),
  * forwards node_release to node_cache_release(), and gives one function that frees an inode. At most
