@@ -37,7 +37,6 @@ enum meta_change { META_PUT = 1, META_DELETE, META_ADD, META_SET };
 
 int meta_error(int rc);
 MDB_val meta_key_val(const struct meta_key *key);
-bool meta_has_number_keys(enum meta_table table);
 /* meta_sum() - of a record: its table, key, header and body. */
 uint64_t meta_sum(enum meta_table table, const MDB_val *key, const void *record, size_t size);
 /* meta_check() - the body of a stored record; ERR_IO. */

@@ -81,7 +81,7 @@ MDB_val meta_key_val(const struct meta_key *key)
 	return (MDB_val){key->size, (void *)key->bytes};
 }
 
-bool meta_has_number_keys(enum meta_table table)
+bool meta_key_is_number(enum meta_table table)
 {
 	return tables[table].flags & MDB_INTEGERKEY;
 }
@@ -243,6 +243,22 @@ int meta_scan(struct meta *m, enum meta_table table, const struct meta_key *key,
 	return err;
 }
 
+uint64_t meta_n_records(struct meta *m, enum meta_table table)
+{
+	MDB_stat st = {.ms_entries = 0};
+	MDB_txn *txn;
+	if (reader_get(m, &txn))
+		return 0;
+	mdb_stat(txn, m->tables[table], &st);
+	reader_put(m, txn);
+	return st.ms_entries;
+}
+
+const char *meta_table_name(enum meta_table table)
+{
+	return tables[table].name;
+}
+
 int meta_counter(struct meta *m, uint64_t counter, int64_t *value)
 {
 	struct meta_key key = meta_key_number(counter);
@@ -345,6 +361,15 @@ static int open_env(struct meta *m)
 	return rc ? meta_error(rc) : open_tables(m);
 }
 
+/* No batch has a number above that of the engine's last transaction. */
+static int batch_of_engine(struct meta *m)
+{
+	MDB_envinfo info;
+	int err = meta_error(mdb_env_info(m->env, &info));
+	m->batch = err ? 0 : (int64_t)info.me_last_txnid;
+	return err;
+}
+
 int meta_open(struct meta **out, const struct meta_config *cfg)
 {
 	struct meta *m = calloc(1, sizeof(*m));
@@ -357,6 +382,8 @@ int meta_open(struct meta **out, const struct meta_config *cfg)
 	if (!err) {
 		meta_look_at_host(m);
 		err = meta_counter(m, META_BATCH, &m->batch);
+		if (err == ERR_IO && cfg->salvage)
+			err = batch_of_engine(m);
 	}
 	if (err) {
 		meta_close(m);
@@ -375,6 +402,11 @@ void meta_close(struct meta *m)
 	if (m->dir_fd >= 0)
 		close(m->dir_fd);
 	free(m);
+}
+
+void meta_raise_batch(struct meta *m, int64_t batch)
+{
+	m->batch = MAX(m->batch, batch);
 }
 
 void meta_stats(struct meta *m, struct meta_stats *st)

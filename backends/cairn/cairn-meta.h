@@ -59,6 +59,7 @@ struct meta_config {
 	uint64_t size_max;   /* bytes that the tables may take, a reserve for deleting included */
 	uint64_t reserve;    /* bytes of the host's file system below which only what frees is accepted */
 	bool read_only;
+	bool salvage;        /* opens also when the counter of batches is damaged */
 };
 
 struct meta_key meta_key_number(uint64_t number);
@@ -106,6 +107,15 @@ int meta_scan(struct meta *meta, enum meta_table table, const struct meta_key *k
  * reported. For those who look for damage.
  */
 int meta_inspect(struct meta *meta, enum meta_table table, const struct meta_key *key, meta_visit_fn *visit, void *arg);
+
+/* meta_n_records() - about how many a table has. */
+uint64_t meta_n_records(struct meta *meta, enum meta_table table);
+/* meta_raise_batch() - batches to come have numbers above this one. For a check, before its first commit. */
+void meta_raise_batch(struct meta *meta, int64_t batch);
+/* meta_key_is_number() - whether the keys of a table are u64. */
+bool meta_key_is_number(enum meta_table table);
+/* meta_table_name() - as in cairn(5). */
+const char *meta_table_name(enum meta_table table);
 
 /* meta_counter() - 0 if it was never changed. */
 int meta_counter(struct meta *meta, uint64_t counter, int64_t *value);

@@ -74,6 +74,13 @@ static bool constants_match(struct cursor *c)
 	return cursor_le32(c) == CAIRN_BLOCK_SIZE && cursor_le32(c) == CAIRN_SEGMENT_BLOCKS;
 }
 
+bool cairn_super_is_whole(const uint8_t bytes[CAIRN_SUPER_SIZE])
+{
+	struct cursor sum;
+	cursor_init(&sum, (void *)(bytes + CAIRN_SUPER_SIZE - 8), 8);
+	return memcmp(bytes, MAGIC, 8) == 0 && cursor_le64(&sum) == XXH3_64bits(bytes, CAIRN_SUPER_SIZE - 8);
+}
+
 const char *cairn_super_decode(const uint8_t bytes[CAIRN_SUPER_SIZE], struct cairn_super *s)
 {
 	struct cursor c, sum;

@@ -47,6 +47,8 @@ int cairn_store_lock(const char *path, int *dir_fd, int *lock_fd, char **why);
 
 #define CAIRN_SUPER_SIZE 1024u
 
+/* cairn_super_is_whole() - whether it begins as one and its checksum matches. */
+bool cairn_super_is_whole(const uint8_t bytes[CAIRN_SUPER_SIZE]);
 /* cairn_super_decode() - NULL, or what is wrong with it, as a sentence without a subject. cairn_super_encode() - with its checksum. */
 const char *cairn_super_decode(const uint8_t bytes[CAIRN_SUPER_SIZE], struct cairn_super *super);
 void cairn_super_encode(const struct cairn_super *super, uint8_t bytes[CAIRN_SUPER_SIZE]);
