@@ -1,0 +1,325 @@
+/* The store: inline and large files, holes, links, attributes, a directory with many names; each file's bytes follow from its name. */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "backends/cairn/backend.h"
+#include "base/hash.h"
+#include "tests/system/cairn-damage.h"
+
+#define MANY 24
+#define BYTES_MAX (1100u << 10)
+
+/* Written from offset on; what is before it is a hole. */
+static const struct file_spec {
+	const char *dir;
+	const char *name;
+	uint32_t offset, size;
+} specs[] = {
+	{"top", "empty", 0, 0},          {"top", "byte", 0, 1},           {"top", "inline", 0, 1792}, {"top", "block", 0, 4096},
+	{"top", "five", 0, 5 * 4096 + 7}, {"top", "large", 0, 1 << 20 | 4100}, {"top", "hole", 40960, 9000}, {"deep", "small", 0, 77},
+	{"deep", "other", 0, 70000},     {"deeper", "last", 0, 3000},     {"deeper", "least", 0, 12},
+};
+
+static uint8_t byte_of(const struct file_spec *s, uint32_t at)
+{
+	return at < s->offset ? 0 : (uint8_t)(hash_u64((uint64_t)at << 8 | (uint8_t)s->name[0]) ^ (uint8_t)s->name[1]);
+}
+
+uint32_t store_n_files(void)
+{
+	return ARRAY_SIZE(specs) + MANY;
+}
+
+static struct vfs_name name_of(const char *text)
+{
+	return (struct vfs_name){text, (uint32_t)strlen(text)};
+}
+
+/* ---- making */
+
+static int fill(struct vfs_node *node, const struct file_spec *s)
+{
+	uint8_t *bytes = malloc(BYTES_MAX);
+	int err = bytes ? 0 : ERR_NOMEM;
+	for (uint32_t i = 0; bytes && i < s->size; i++)
+		bytes[i] = byte_of(s, s->offset + i);
+	/* In parts, for a write has a size at most. */
+	for (uint32_t at = 0; !err && at < s->size; at += 65536)
+		err = bench_write(node, s->offset + at, bytes + at, MIN(s->size - at, 65536u), WRITE_UNSTABLE);
+	free(bytes);
+	return err;
+}
+
+static int make_file(struct vfs_node *dir, const struct file_spec *s)
+{
+	struct vfs_node *node;
+	int err = bench_make(dir, s->name, OP_TYPE_FILE, &node);
+	if (err)
+		return err;
+	err = fill(node, s);
+	struct vfs_name name = name_of("user.note");
+	fiber_rwlock_wrlock(&node->lock);
+	if (!err)
+		err = cairn_backend.set_xattr(node, &name, s->name, (uint32_t)strlen(s->name), 0);
+	fiber_rwlock_wrunlock(&node->lock);
+	vfs_node_put(node);
+	return err;
+}
+
+static int make_symlink(struct vfs_node *dir, const char *text, const char *target)
+{
+	struct op_attr attr = {.mask = ATTR_MODE | ATTR_UID | ATTR_GID, .mode = 0777};
+	struct vfs_create what = {
+		.type = OP_TYPE_SYMLINK, .attr = &attr, .target = target, .target_size = (uint32_t)strlen(target)};
+	struct vfs_name name = name_of(text);
+	struct vfs_node *node;
+	fiber_rwlock_wrlock(&dir->lock);
+	int err = cairn_backend.create(NULL, dir, &name, &what, &node);
+	fiber_rwlock_wrunlock(&dir->lock);
+	if (!err)
+		vfs_node_put(node);
+	return err;
+}
+
+static int make_many(struct vfs_node *dir)
+{
+	int err = 0;
+	for (int i = 0; !err && i < MANY; i++) {
+		char name[16];
+		struct vfs_node *node;
+		snprintf(name, sizeof(name), "many-%d", i);
+		err = bench_make(dir, name, OP_TYPE_FILE, &node);
+		if (!err)
+			vfs_node_put(node);
+	}
+	return err;
+}
+
+/* Room that was allocated ahead, a second name, and what is none of these. */
+static int make_rest(struct vfs_node *top)
+{
+	struct vfs_node *ahead, *fifo;
+	struct vfs_name name = name_of("second");
+	int err = bench_make(top, "ahead", OP_TYPE_FILE, &ahead);
+	if (err)
+		return err;
+	fiber_rwlock_wrlock(&top->lock);
+	fiber_rwlock_wrlock(&ahead->lock);
+	err = cairn_backend.allocate(ahead, 0, 300000, false);
+	if (!err)
+		err = cairn_backend.link(ahead, top, &name);
+	fiber_rwlock_wrunlock(&ahead->lock);
+	fiber_rwlock_wrunlock(&top->lock);
+	vfs_node_put(ahead);
+	if (!err)
+		err = bench_make(top, "fifo", OP_TYPE_FIFO, &fifo);
+	if (!err)
+		vfs_node_put(fifo);
+	return err ? err : make_symlink(top, "link", "deep/small");
+}
+
+static const struct {
+	const char *name, *in;
+} dirs[] = {{"top", NULL}, {"deep", "top"}, {"deeper", "deep"}, {"many", NULL}};
+
+static int find_dir(struct bench *b, const char *name, struct vfs_node **node)
+{
+	struct vfs_node *in;
+	for (size_t i = 0; name && i < ARRAY_SIZE(dirs); i++) {
+		if (strcmp(dirs[i].name, name) != 0)
+			continue;
+		int err = find_dir(b, dirs[i].in, &in);
+		if (err)
+			return err;
+		err = bench_lookup(in, name, node);
+		vfs_node_put(in);
+		return err;
+	}
+	*node = vfs_node_get(b->m->root);
+	return 0;
+}
+
+static int make_dir(struct bench *b, const char *name, const char *in_name)
+{
+	struct vfs_node *in, *node;
+	int err = find_dir(b, in_name, &in);
+	if (err)
+		return err;
+	err = bench_make(in, name, OP_TYPE_DIR, &node);
+	if (!err)
+		vfs_node_put(node);
+	vfs_node_put(in);
+	return err;
+}
+
+static int in_dir(struct bench *b, const char *name, int (*fn)(struct vfs_node *dir))
+{
+	struct vfs_node *dir;
+	int err = find_dir(b, name, &dir);
+	if (err)
+		return err;
+	err = fn(dir);
+	vfs_node_put(dir);
+	return err;
+}
+
+static int fill_store(struct bench *b)
+{
+	int err = 0;
+	for (size_t i = 0; !err && i < ARRAY_SIZE(dirs); i++)
+		err = make_dir(b, dirs[i].name, dirs[i].in);
+	for (size_t i = 0; !err && i < ARRAY_SIZE(specs); i++) {
+		struct vfs_node *dir;
+		err = find_dir(b, specs[i].dir, &dir);
+		if (!err) {
+			err = make_file(dir, &specs[i]);
+			vfs_node_put(dir);
+		}
+	}
+	if (!err)
+		err = in_dir(b, "many", make_many);
+	return err ? err : in_dir(b, "top", make_rest);
+}
+
+static int mount(struct bench *b, const char *dir, const char *const *options)
+{
+	char *why;
+	memset(b, 0, sizeof(*b));
+	snprintf(b->dir, sizeof(b->dir), "%s", dir);
+	int err = bench_mount(b, options, &why);
+	free(why);
+	if (err && b->pages)
+		pages_destroy(TAKE(b->pages));
+	return err;
+}
+
+int store_make(const char *dir)
+{
+	static const char *const options[] = {"create=yes", NULL};
+	struct bench b;
+	int err = mount(&b, dir, options);
+	if (err)
+		return err;
+	err = fill_store(&b);
+	bench_unmount(&b);
+	return err;
+}
+
+/* ---- looking */
+
+static bool is_right(const struct file_spec *s, const uint8_t *bytes)
+{
+	for (uint32_t i = 0; i < s->offset + s->size; i++)
+		if (bytes[i] != byte_of(s, i))
+			return false;
+	return true;
+}
+
+static int read_file(struct bench *b, struct vfs_node *node, const struct file_spec *s)
+{
+	uint32_t size = s->offset + s->size;
+	uint8_t *bytes = malloc(size + 1);
+	struct op_attr attr;
+	int err = bytes ? bench_attr(node, &attr) : ERR_NOMEM;
+	for (uint32_t at = 0; !err && at < size; at += 65536)
+		err = bench_read(b, node, at, bytes + at, MIN(size - at, 65536u));
+	if (!err && (attr.size < size || attr.size > cairn_blocks(size) * CAIRN_BLOCK_SIZE || !is_right(s, bytes)))
+		err = ERR_INVAL;
+	/* An inode that was made anew does not know the size. */
+	if (!err && attr.size != size)
+		err = ERR_IO;
+	free(bytes);
+	return err;
+}
+
+static void look_at(struct bench *b, const struct file_spec *s, struct state *st)
+{
+	struct vfs_node *dir, *node;
+	int err = find_dir(b, s->dir, &dir);
+	if (!err) {
+		err = bench_lookup(dir, s->name, &node);
+		vfs_node_put(dir);
+	}
+	if (err) {
+		st->n_missing++;
+		return;
+	}
+	err = read_file(b, node, s);
+	vfs_node_put(node);
+	st->n_good += err == 0;
+	st->n_unreadable += err == ERR_IO;
+	if (err && err != ERR_IO) {
+		fprintf(stderr, "%s/%s: %s\n", s->dir, s->name, err == ERR_INVAL ? "wrong bytes" : err_text(err));
+		st->n_wrong++;
+	}
+}
+
+static void look_at_many(struct bench *b, struct state *st)
+{
+	struct vfs_node *dir, *node;
+	if (find_dir(b, "many", &dir)) {
+		st->n_missing += MANY;
+		return;
+	}
+	for (int i = 0; i < MANY; i++) {
+		char name[16];
+		snprintf(name, sizeof(name), "many-%d", i);
+		if (bench_lookup(dir, name, &node)) {
+			st->n_missing++;
+			continue;
+		}
+		st->n_good++;
+		vfs_node_put(node);
+	}
+	vfs_node_put(dir);
+}
+
+int store_look(const char *dir, struct state *st)
+{
+	struct bench b;
+	memset(st, 0, sizeof(*st));
+	int err = mount(&b, dir, NULL);
+	if (err)
+		return err;
+	for (size_t i = 0; i < ARRAY_SIZE(specs); i++)
+		look_at(&b, &specs[i], st);
+	look_at_many(&b, st);
+	bench_unmount(&b);
+	return 0;
+}
+
+/* ---- its records */
+
+struct digest {
+	enum meta_table table;
+	uint64_t sum;
+};
+
+static bool add_record(void *arg, const struct meta_record *r)
+{
+	struct digest *d = arg;
+	uint64_t h = hash_bytes(r->key->bytes, r->key->size) ^ hash_u64(d->table + 1) ^ hash_u64(r->batch + 77);
+	d->sum = hash_u64(d->sum) + (r->err ? 1 : h) + hash_bytes(r->body, r->size);
+	return true;
+}
+
+uint64_t store_digest(const char *dir)
+{
+	char path[256];
+	struct meta_config cfg = {.dir = path, .size_max = 1ULL << 40, .read_only = true, .salvage = true};
+	struct digest d = {.sum = 1};
+	struct meta *meta;
+	int err = 0;
+	snprintf(path, sizeof(path), "%s/meta", dir);
+	if (meta_open(&meta, &cfg))
+		return 0;
+	for (int i = 0; !err && i < META_N_TABLES; i++) {
+		struct meta_key key = meta_key_is_number(i) ? meta_key_number(0) : meta_key_name(0, "", 0);
+		d.table = i;
+		err = meta_inspect(meta, i, &key, add_record, &d);
+	}
+	meta_close(meta);
+	return err ? 0 : d.sum;
+}

@@ -1,0 +1,37 @@
+/* A store with something of everything in it, ways to damage it, and what is left of it afterwards. */
+#ifndef TESTS_SYSTEM_CAIRN_DAMAGE_H
+#define TESTS_SYSTEM_CAIRN_DAMAGE_H
+
+#include "tests/unit/cairn/harness.h"
+
+/* What became of the files of a store. */
+struct state {
+	uint32_t n_good;
+	uint32_t n_missing;
+	uint32_t n_unreadable; /* an I/O error, or zeros up to the end of the block */
+	uint32_t n_wrong;      /* other bytes, or other names: never */
+};
+
+/* -- cairn-damage-store.c: all in a fiber -- */
+/* store_make() - a new store at dir. store_look() - opens it and reads everything. ERR_* if it cannot be opened. */
+int store_make(const char *dir);
+int store_look(const char *dir, struct state *st);
+uint32_t store_n_files(void);
+/* store_digest() - of all records that check; damaged ones make it another. 0: the tables cannot be opened. */
+uint64_t store_digest(const char *dir);
+
+/* -- cairn-damage-alter.c -- */
+
+/* A change of records that check, and what the check has to say about it. */
+struct alteration {
+	const char *name;
+	const char *finds;   /* a word of fsck.cairn(8) */
+	uint32_t loses;      /* files at most that may be missing or unreadable afterwards */
+	void (*apply)(struct meta *meta, struct meta_txn *txn);
+};
+
+extern const struct alteration alterations[];
+extern const uint32_t n_alterations;
+int store_alter(const char *dir, const struct alteration *a);
+
+#endif
