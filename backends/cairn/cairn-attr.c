@@ -45,6 +45,7 @@ void cairn_inode_init(struct cairn *fs, uint64_t ino, const struct vfs_create *w
 	struct op_time now = vfs_now();
 	const struct op_attr *a = what->attr;
 	*inode = (struct cairn_inode){.epoch = fs->epoch, .next_cookie = 3, .parent = ino};
+	inode->flags = what->acl ? CAIRN_HAS_ACL : 0;
 	inode->verifier = a->mask & ATTR_VERIFIER ? what->verifier : 0;
 	inode->attr = (struct op_attr){
 		.type = what->type,

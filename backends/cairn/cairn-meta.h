@@ -32,6 +32,7 @@ enum meta_table {
 	META_COUNTERS, /* u64 counter */
 	META_FOLDED,   /* BE64 directory, BE64 hash of the folded name, name */
 	META_STREAMS,  /* BE64 inode of the base, name */
+	META_ACLS,     /* u64 inode */
 	META_N_TABLES
 };
 

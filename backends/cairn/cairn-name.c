@@ -3,9 +3,11 @@
  * transaction, waits until that is durable, and then shows the copies. The VFS holds the locks of all nodes
  * involved, so nothing decided here can change before the commit.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "backends/cairn/cairn.h"
+#include "base/cleanup.h"
 
 #define LINKS_MAX (UINT32_MAX >> 1)
 
@@ -91,7 +93,16 @@ static void put_new(struct meta_txn *txn, uint64_t ino, const struct cairn_inode
 	cairn_put_inode(txn, ino, inode);
 	if (what->type == OP_TYPE_SYMLINK)
 		meta_put(txn, META_INLINE, &key, what->target, what->target_size);
+	if (what->acl)
+		cairn_put_acl(txn, ino, what->acl);
 	meta_add(txn, META_N_INODES, 1);
+}
+
+/* Before the commit, so that nothing can fail after it for want of memory. */
+static int copy_acl(const struct vfs_create *what, struct acl **acl)
+{
+	*acl = what->acl ? acl_copy(what->acl) : NULL;
+	return what->acl && !*acl ? ERR_NOMEM : 0;
 }
 
 static int absent(struct cairn_node *dir, const struct vfs_name *name)
@@ -109,7 +120,10 @@ static int create(struct vfs_node *node, const struct vfs_name *name, const stru
 	struct cairn_inode inode;
 	struct meta_txn txn;
 	uint64_t ino;
+	CLEANUP_FREE struct acl *acl = NULL;
 	int err = absent(dir.n, name);
+	if (!err)
+		err = copy_acl(what, &acl);
 	if (!err)
 		err = cairn_new_ino(fs, &ino);
 	if (err)
@@ -126,7 +140,7 @@ static int create(struct vfs_node *node, const struct vfs_name *name, const stru
 		return err;
 	fs->n_inodes++;
 	show_edit(&dir);
-	return cairn_node_adopt(fs, ino, &inode, made);
+	return cairn_node_adopt(fs, ino, &inode, &acl, made);
 }
 
 int cairn_create(struct vfs_call *call, struct vfs_node *dir, const struct vfs_name *name,
@@ -143,7 +157,10 @@ int cairn_create_unlinked(struct vfs_call *call, struct vfs_node *dir, const str
 	struct cairn_inode inode;
 	struct meta_txn txn;
 	uint64_t ino;
-	int err = cairn_new_ino(fs, &ino);
+	CLEANUP_FREE struct acl *acl = NULL;
+	int err = copy_acl(what, &acl);
+	if (!err)
+		err = cairn_new_ino(fs, &ino);
 	if (err)
 		return err;
 	cairn_inode_init(fs, ino, what, &inode);
@@ -157,7 +174,7 @@ int cairn_create_unlinked(struct vfs_call *call, struct vfs_node *dir, const str
 		return err;
 	fs->n_inodes++;
 	fs->n_orphans++;
-	return cairn_node_adopt(fs, ino, &inode, made);
+	return cairn_node_adopt(fs, ino, &inode, &acl, made);
 }
 
 int cairn_link(struct vfs_node *node, struct vfs_node *to, const struct vfs_name *name)

@@ -35,24 +35,36 @@ static struct cairn_node *node_new(struct cairn *fs, uint64_t ino, const struct 
 	return n;
 }
 
-int cairn_node_adopt_stream(struct cairn *fs, uint64_t ino, const struct cairn_inode *inode, struct vfs_node *base, struct vfs_node **node)
+/* Whatever others may look at is set before. */
+static int insert(struct cairn *fs, struct cairn_node *n, struct vfs_node **node)
 {
-	struct cairn_node *n = node_new(fs, ino, inode);
-	if (!n)
-		return ERR_NOMEM;
 	struct cached_node *cached = &n->cached;
-	if (base)
-		cached->node.base = vfs_node_get(base);
+	bool dead = n->inode.attr.nlink == 0;
 	node_cache_insert(&fs->nodes, &cached);
-	if (inode->attr.nlink == 0)
+	if (dead)
 		node_cache_set_dead(&fs->nodes, cached, true);
 	*node = &cached->node;
 	return 0;
 }
 
-int cairn_node_adopt(struct cairn *fs, uint64_t ino, const struct cairn_inode *inode, struct vfs_node **node)
+int cairn_node_adopt_stream(struct cairn *fs, uint64_t ino, const struct cairn_inode *inode, struct vfs_node *base, struct vfs_node **node)
 {
-	return cairn_node_adopt_stream(fs, ino, inode, NULL, node);
+	struct cairn_node *n = node_new(fs, ino, inode);
+	if (!n)
+		return ERR_NOMEM;
+	n->cached.node.base = vfs_node_get(base);
+	return insert(fs, n, node);
+}
+
+int cairn_node_adopt(struct cairn *fs, uint64_t ino, const struct cairn_inode *inode, struct acl **acl, struct vfs_node **node)
+{
+	struct cairn_node *n = node_new(fs, ino, inode);
+	if (!n) {
+		free(TAKE(*acl));
+		return ERR_NOMEM;
+	}
+	n->cached.node.acl = TAKE(*acl);
+	return insert(fs, n, node);
 }
 
 static int read_inode(struct cairn *fs, uint64_t ino, struct cairn_inode *inode)
@@ -74,6 +86,7 @@ static int read_inode(struct cairn *fs, uint64_t ino, struct cairn_inode *inode)
 static int load(struct cairn *fs, uint64_t ino, struct vfs_node *base, uint64_t *parent, struct vfs_node **node)
 {
 	struct cairn_inode inode, owner;
+	struct acl *acl = NULL;
 	int err = read_inode(fs, ino, &inode);
 	if (!err && (inode.flags & CAIRN_STREAM))
 		err = base ? read_inode(fs, inode.parent, &owner) : ERR_AGAIN;
@@ -81,7 +94,11 @@ static int load(struct cairn *fs, uint64_t ino, struct vfs_node *base, uint64_t 
 	if (err)
 		return err;
 	move_change_on(fs, &inode);
-	return cairn_node_adopt_stream(fs, ino, &inode, base, node);
+	if (inode.flags & CAIRN_STREAM)
+		return cairn_node_adopt_stream(fs, ino, &inode, base, node);
+	if (inode.flags & CAIRN_HAS_ACL)
+		err = cairn_load_acl(fs, ino, &acl);
+	return err ? err : cairn_node_adopt(fs, ino, &inode, &acl, node);
 }
 
 static int find_or_load(struct cairn *fs, uint64_t ino, struct vfs_node *base, uint64_t *parent, struct vfs_node **node)
@@ -146,6 +163,7 @@ void cairn_node_destroy(struct cached_node *cached)
 	cairn_refund(fs, cairn_drop_dirty(n, 0, CAIRN_BLOCKS_MAX));
 	if (cached->dead)
 		cairn_reclaim_later(fs, cairn_ino(n));
+	free(cached->node.acl);
 	free(n);
 	if (base)
 		vfs_node_put(base);

@@ -90,6 +90,7 @@ static void put_inode_gone(struct reclaim *k)
 {
 	struct meta_key key = meta_key_number(k->ino);
 	meta_delete(&k->txn, META_INLINE, &key);
+	meta_delete(&k->txn, META_ACLS, &key);
 	meta_delete(&k->txn, META_INODES, &key);
 	meta_add(&k->txn, META_N_INODES, -1);
 	k->n_inodes++;

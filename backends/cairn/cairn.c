@@ -338,7 +338,7 @@ static int statfs_store(struct vfs_mount *m, struct op_statfs *st)
 
 const struct backend_ops cairn_backend = {
 	.abi = VFS_BACKEND_ABI,
-	.caps = VFS_CAP_PERSISTENT | VFS_CAP_SPARSE | VFS_CAP_XATTR,
+	.caps = VFS_CAP_PERSISTENT | VFS_CAP_SPARSE | VFS_CAP_XATTR | VFS_CAP_ACL,
 	.name = "cairn",
 	.summary = "a store of its own in a directory: transactional, checksummed, copy-on-write",
 	.options = options,
@@ -377,6 +377,7 @@ const struct backend_ops cairn_backend = {
 	.list_streams = cairn_list_streams,
 	.remove_stream = cairn_remove_stream,
 	.rename_stream = cairn_rename_stream,
+	.set_acl = cairn_set_acl,
 	.lookup_folded = cairn_lookup_folded,
 	.readdir_from = cairn_readdir_from,
 };

@@ -33,6 +33,7 @@ enum cairn_inode_flags {
 	CAIRN_INLINE = 1 << 0,   /* block 0 is in the table of inline data */
 	CAIRN_LINKABLE = 1 << 1, /* never had a name and may get one */
 	CAIRN_STREAM = 1 << 4,   /* a stream, of the inode that is its parent */
+	CAIRN_HAS_ACL = 1 << 5,  /* which is in the table of ACLs */
 };
 
 struct cairn_inode {
@@ -204,8 +205,8 @@ static inline uint64_t cairn_blocks(uint64_t bytes)
 
 /* cairn_node_of_ino() - the node with a reference. ERR_STALE: no such inode, or without names and not in use. */
 int cairn_node_of_ino(struct cairn *fs, uint64_t ino, struct vfs_node **node);
-/* cairn_node_adopt() - puts a new inode into the cache, with one reference. */
-int cairn_node_adopt(struct cairn *fs, uint64_t ino, const struct cairn_inode *inode, struct vfs_node **node);
+/* cairn_node_adopt() - puts a new inode into the cache, with one reference, and with its ACL, which is taken over; NULL: none. */
+int cairn_node_adopt(struct cairn *fs, uint64_t ino, const struct cairn_inode *inode, struct acl **acl, struct vfs_node **node);
 int cairn_node_adopt_stream(struct cairn *fs, uint64_t ino, const struct cairn_inode *inode, struct vfs_node *base, struct vfs_node **node);
 /* cairn_new_ino() - a number that was never used. Parks. */
 int cairn_new_ino(struct cairn *fs, uint64_t *ino);
@@ -330,6 +331,13 @@ int cairn_getattr(struct vfs_node *node, struct op_attr *attr);
 int cairn_setattr(struct vfs_node *node, const struct op_attr *set);
 int cairn_readlink(struct vfs_node *node, char *target, uint32_t *size);
 int cairn_verifier(struct vfs_node *node, uint64_t *verifier);
+
+/* ---- cairn-acl.c */
+
+int cairn_set_acl(struct vfs_node *node, const struct acl *acl, uint32_t mode);
+/* cairn_load_acl() - of an inode that has one; allocates. */
+int cairn_load_acl(struct cairn *fs, uint64_t ino, struct acl **acl);
+void cairn_put_acl(struct meta_txn *txn, uint64_t ino, const struct acl *acl);
 
 /* ---- cairn-dir.c, cairn-name.c */
 

@@ -157,6 +157,11 @@ static int complete(struct create_job *job)
 	}
 	if (attr.mask & ATTR_DOS)
 		job->meta.dos = attr.dos & DOS_SETTABLE;
+	/* The host lets others than root keep none with pipes, sockets and devices: their modes have to do. */
+	if (job->what->acl && linux_takes_acl(job->what->type))
+		job->meta.flags |= META_ACL;
+	if (!err && (job->meta.flags & META_ACL))
+		err = linux_acl_store(job->store, job->fd, job->what->acl);
 	return err || (!job->meta.flags && !job->meta.dos) ? err : linux_meta_store(job->store, job->fd, &job->meta);
 }
 

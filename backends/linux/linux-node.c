@@ -134,6 +134,7 @@ void linux_node_destroy(struct cached_node *node)
 	struct linux_node *n = container_of(node, struct linux_node, cached);
 	if (!node->dead || !fiber_self() || loop_block(close_job, n))
 		close_all(n);
+	free(n->cached.node.acl);
 	free(n);
 }
 
@@ -178,6 +179,12 @@ int linux_adopt(struct linux_store *s, int *fd, bool io, struct linux_node **nod
 		return err;
 	}
 	linux_meta_load(s, own, &n->meta);
+	if (n->meta.flags & META_ACL)
+		err = linux_acl_load(s, own, &n->cached.node.acl);
+	if (err) {
+		free(n);
+		return err;
+	}
 	n->fd = own;
 	own = -1;
 	if (io) {

@@ -286,7 +286,7 @@ static int statfs_store(struct vfs_mount *m, struct op_statfs *out)
 
 const struct backend_ops linux_backend = {
 	.abi = VFS_BACKEND_ABI,
-	.caps = VFS_CAP_PERSISTENT | VFS_CAP_SPARSE | VFS_CAP_XATTR,
+	.caps = VFS_CAP_PERSISTENT | VFS_CAP_SPARSE | VFS_CAP_XATTR | VFS_CAP_ACL,
 	.name = "linux",
 	.summary = "a directory of the host",
 	.options = options,
@@ -322,4 +322,5 @@ const struct backend_ops linux_backend = {
 	.set_xattr = linux_set_xattr,
 	.list_xattr = linux_list_xattr,
 	.remove_xattr = linux_remove_xattr,
+	.set_acl = linux_set_acl,
 };

@@ -40,7 +40,7 @@ struct linux_meta {
 	uint64_t verifier;    /* with META_VERIFIER: of the exclusive create */
 };
 
-enum { META_BTIME = 1, META_VERIFIER = 2 };
+enum { META_BTIME = 1, META_VERIFIER = 2, META_ACL = 4 }; /* the last: there is an ACL, in an attribute of its own */
 
 struct linux_node {
 	struct cached_node cached;
@@ -181,6 +181,17 @@ int linux_find(struct linux_store *s, uint64_t ino);
 void linux_meta_probe(struct linux_store *s, bool trusted);
 void linux_meta_load(struct linux_store *s, int fd, struct linux_meta *meta);
 int linux_meta_store(struct linux_store *s, int fd, const struct linux_meta *meta);
+
+/* -- linux-acl.c -------------------------------------------------------------------------------------- */
+
+int linux_set_acl(struct vfs_node *node, const struct acl *acl, uint32_t mode);
+static inline bool linux_takes_acl(uint32_t type)
+{
+	return type == OP_TYPE_FILE || type == OP_TYPE_DIR;
+}
+/* linux_acl_load() - of an object whose meta says that it has one; allocates. linux_acl_store() - NULL: removes it. System calls. */
+int linux_acl_load(struct linux_store *s, int fd, struct acl **acl);
+int linux_acl_store(struct linux_store *s, int fd, const struct acl *acl);
 
 /* -- linux-attr.c ------------------------------------------------------------------------------------- */
 
