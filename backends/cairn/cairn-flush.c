@@ -23,8 +23,10 @@ struct flush {
 	struct cairn_inode inode;          /* as it will be */
 	struct cairn_ranges made;          /* blocks of the store that are new */
 	struct cairn_ranges gone;          /* blocks of the file that are replaced or unmapped */
-	struct cairn_ranges freed;         /* blocks of the store that were those */
+	struct cairn_refs refs;            /* to blocks of the store that end or begin with that */
+	struct cairn_ranges freed;         /* blocks of the store that nobody uses any more */
 	uint64_t n_made;
+	uint64_t n_shared;                 /* blocks that another had already */
 };
 
 /* ---- data */
@@ -126,6 +128,20 @@ static void put_unwritten(struct flush *f)
 	}
 }
 
+static int put_shared(struct flush *f)
+{
+	int err = 0;
+	for (uint32_t i = 0; !err && f->change && i < f->change->n_shared; i++) {
+		const struct cairn_extent *e = &f->change->shared[i];
+		struct cairn_ref ref = {{e->place, e->n}, cairn_ino(f->n), e->first, 0, 1};
+		cairn_put_extent(&f->txn, cairn_ino(f->n), e);
+		f->n_shared += e->n;
+		f->refs.alone = true;
+		err = cairn_refs_add(&f->refs, &ref);
+	}
+	return err;
+}
+
 /* Blocks of the file that lose what they had: those that are written, and the caller's. */
 static int collect_gone(struct flush *f, bool writes)
 {
@@ -148,11 +164,13 @@ static int build_data(struct flush *f)
 	if (err)
 		return err;
 	drop_record(f);
-	err = cairn_unmap(f->n, &f->txn, &f->gone, &f->freed);
+	err = cairn_unmap(f->n, &f->txn, &f->gone, &f->refs);
+	uint64_t ended = cairn_refs_ended(&f->refs);
 	if (!err)
-		err = cairn_disown(f->fs, &f->txn, &f->freed);
+		err = put_shared(f);
 	if (err)
 		return err;
+	f->inode.n_blocks += f->n_shared - ended;
 	put_unwritten(f);
 	if (!in_record)
 		return write_blocks(f);
@@ -165,11 +183,10 @@ static int build(struct flush *f)
 	int err = build_data(f);
 	if (err)
 		return err;
-	uint64_t freed = cairn_ranges_total(&f->freed);
-	f->inode.n_blocks += f->n_made - freed;
+	f->inode.n_blocks += f->n_made;
 	/* What was accepted is stored, from the reserve if need be. */
 	f->txn.frees = true;
-	meta_add(&f->txn, META_N_BLOCKS, (int64_t)(f->n_made - freed));
+	meta_add(&f->txn, META_N_BLOCKS, (int64_t)f->n_made);
 	if (f->n_made && f->fs->current != f->fs->current_stored) {
 		f->fs->current_stored = f->fs->current;
 		meta_set(&f->txn, META_SEGMENT, f->fs->current);
@@ -206,7 +223,7 @@ static int flush_locked(struct flush *f)
 	if (err)
 		meta_abandon(&f->txn);
 	else
-		err = meta_commit(f->fs->meta, &f->txn);
+		err = cairn_refs_commit(f->fs, &f->txn, &f->refs, &f->freed);
 	if (err)
 		cairn_ranges_release(f->fs, &f->made);
 	else
@@ -219,12 +236,15 @@ int cairn_flush(struct cairn_node *n, const struct cairn_change *change)
 	struct flush f = {.n = n, .fs = cairn_of(n), .change = change};
 	fiber_mutex_lock(&n->flush_lock);
 	n->changed = false;
+	f.refs.alone = n->shares;
 	f.inode = cairn_inode_stored(n);
 	meta_begin(&f.txn);
 	int err = flush_locked(&f);
 	if (err)
 		n->changed = true;
+	n->shares = f.refs.alone;
 	fiber_mutex_unlock(&n->flush_lock);
+	cairn_refs_fini(&f.refs);
 	cairn_ranges_fini(&f.made);
 	cairn_ranges_fini(&f.gone);
 	cairn_ranges_fini(&f.freed);

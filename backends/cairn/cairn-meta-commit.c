@@ -79,6 +79,16 @@ void meta_set(struct meta_txn *txn, uint64_t counter, int64_t value)
 	add_change(txn, META_SET, META_COUNTERS, &key, &value, sizeof(value));
 }
 
+void meta_append(struct meta_txn *txn, struct meta_txn *more)
+{
+	if (more->changes.size)
+		bytes_put(&txn->changes, more->changes.data, more->changes.size);
+	if (more->changes.err)
+		txn->changes.err = more->changes.err;
+	txn->n_changes += more->n_changes;
+	bytes_fini(&more->changes);
+}
+
 int meta_sync_dir(struct meta *m)
 {
 	return m->cfg.read_only ? 0 : file_sync_dir(m->dir_fd);

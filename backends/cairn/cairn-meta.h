@@ -132,6 +132,8 @@ struct meta_txn {
 void meta_begin(struct meta_txn *txn);
 void meta_put(struct meta_txn *txn, enum meta_table table, const struct meta_key *key, const void *body, uint32_t size);
 void meta_delete(struct meta_txn *txn, enum meta_table table, const struct meta_key *key); /* fine if absent */
+/* meta_append() - puts the changes of more behind txn's, and ends it. */
+void meta_append(struct meta_txn *txn, struct meta_txn *more);
 void meta_add(struct meta_txn *txn, uint64_t counter, int64_t delta);
 void meta_set(struct meta_txn *txn, uint64_t counter, int64_t value);
 

@@ -38,7 +38,7 @@ struct reclaim {
 	struct cairn *fs;
 	uint64_t ino;
 	struct meta_txn txn;
-	struct cairn_ranges freed;
+	struct cairn_refs refs;
 	uint32_t n;      /* records so far */
 	uint32_t n_done; /* orphans */
 	uint32_t n_inodes; /* these and their streams */
@@ -56,8 +56,10 @@ static bool take_extent(void *arg, const struct meta_record *r)
 	if (k->more)
 		return false;
 	k->err = cairn_extent_decode(r, &e);
-	if (!k->err && cairn_has_blocks(e.kind))
-		k->err = cairn_ranges_add(&k->freed, (struct cairn_range){e.place, e.n});
+	if (!k->err && cairn_has_blocks(e.kind)) {
+		struct cairn_ref ref = {{e.place, e.n}, k->ino, e.first, e.born, -1};
+		k->err = cairn_refs_add(&k->refs, &ref);
+	}
 	if (!k->err)
 		meta_delete(&k->txn, META_EXTENTS, r->key);
 	return !k->err;
@@ -140,29 +142,29 @@ static int collect_some(struct reclaim *k, struct cairn_gone **list)
 		*list = g->next;
 		free(g);
 	}
-	return err ? err : cairn_disown(k->fs, &k->txn, &k->freed);
+	return err;
 }
 
 static int reclaim_step(struct cairn *fs, struct cairn_gone **list)
 {
 	struct reclaim k = {.fs = fs};
+	struct cairn_ranges freed = {.n = 0};
 	meta_begin(&k.txn);
 	k.txn.frees = true;
 	int err = collect_some(&k, list);
-	uint64_t freed = cairn_ranges_total(&k.freed);
-	meta_add(&k.txn, META_N_BLOCKS, -(int64_t)freed);
 	if (err)
 		meta_abandon(&k.txn);
 	else
-		err = meta_commit(fs->meta, &k.txn);
+		err = cairn_refs_commit(fs, &k.txn, &k.refs, &freed);
 	if (!err) {
-		cairn_ranges_discard(fs, &k.freed);
-		cairn_ranges_release(fs, &k.freed);
-		cairn_refund(fs, freed);
+		cairn_ranges_discard(fs, &freed);
+		cairn_ranges_release(fs, &freed);
+		cairn_refund(fs, cairn_ranges_total(&freed));
 		fs->n_inodes -= k.n_inodes;
 		fs->n_orphans -= k.n_done;
 	}
-	cairn_ranges_fini(&k.freed);
+	cairn_refs_fini(&k.refs);
+	cairn_ranges_fini(&freed);
 	return err;
 }
 

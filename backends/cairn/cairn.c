@@ -368,6 +368,7 @@ const struct backend_ops cairn_backend = {
 	.deallocate = cairn_deallocate,
 	.zero = cairn_zero,
 	.seek = cairn_seek,
+	.clone = cairn_clone,
 	.get_xattr = cairn_get_xattr,
 	.set_xattr = cairn_set_xattr,
 	.list_xattr = cairn_list_xattr,

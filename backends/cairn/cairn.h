@@ -10,7 +10,7 @@
  * Locks. What a node holds is guarded by the lock that the VFS takes, except its dirty blocks and the blocks
  * they replace: a flush runs under the shared lock beside readers, holds flush_lock, and takes data_lock
  * exclusively for the moment in which dirty blocks become extents and old blocks become free; readers hold
- * data_lock shared. Order: node lock, flush_lock, data_lock, then the store's own locks, which are leaves.
+ * data_lock shared. Order: node lock, flush_lock, data_lock, refs_lock, then the store's other locks, which are leaves.
  */
 #ifndef CAIRN_CAIRN_H
 #define CAIRN_CAIRN_H
@@ -140,6 +140,7 @@ struct cairn {
 	uint32_t n_segments;          /* those that have had blocks */
 	uint32_t current;             /* segment to take blocks from */
 	_Atomic uint32_t current_stored;
+	struct fiber_rwlock refs_lock; /* cairn-share.c: shared: for commits that end references of one file alone */
 	struct fiber_mutex sync_lock;
 	struct fiber_cond synced;
 	struct spinlock dirty_lock;   /* guards the list and the queue of those to reclaim */
@@ -180,6 +181,7 @@ struct cairn_node {
 	struct list dirty_link;      /* guarded by dirty_lock; on the list the node is referenced */
 	bool queued;
 	bool changed;                /* the inode is not as stored */
+	bool shares;                 /* it had shared blocks: cairn_refs.alone; guarded by flush_lock */
 	uint64_t dirty_since_ns;
 };
 
@@ -239,21 +241,14 @@ void cairn_ranges_release(struct cairn *fs, struct cairn_ranges *r);
 void cairn_ranges_discard(struct cairn *fs, const struct cairn_ranges *r);
 void cairn_ranges_fini(struct cairn_ranges *r);
 
+struct cairn_refs;
+
 /* ---- cairn-extent.c: what is where in a file */
 
 /* cairn_extent_at() - the extent or hole with block, cut so that it begins there; it ends where the record does, a hole where data begins. */
 int cairn_extent_at(struct cairn_node *n, uint64_t block, struct cairn_extent *e);
-/*
- * cairn_unmap() - takes blocks of the file (sorted, apart) out of it in txn: extents are deleted or cut. The
- * store's blocks that become free are added to freed.
- */
-int cairn_unmap(struct cairn_node *n, struct meta_txn *txn, const struct cairn_ranges *what, struct cairn_ranges *freed);
-/*
- * cairn_own(), cairn_disown() - records of who uses blocks of the store. Disowned blocks stay taken until
- * cairn_release(); their ranges become sorted and apart.
- */
-void cairn_own(struct meta_txn *txn, const struct cairn_range *range);
-int cairn_disown(struct cairn *fs, struct meta_txn *txn, struct cairn_ranges *ranges);
+/* cairn_unmap() - takes blocks of the file (sorted, apart) out of it in txn: extents are deleted or cut. refs gets what so ends. */
+int cairn_unmap(struct cairn_node *n, struct meta_txn *txn, const struct cairn_ranges *what, struct cairn_refs *refs);
 /* cairn_ranges_sort() - in order, neighbours joined. cairn_ranges_total() - blocks. */
 void cairn_ranges_sort(struct cairn_ranges *r);
 uint64_t cairn_ranges_total(const struct cairn_ranges *r);
@@ -263,6 +258,48 @@ int cairn_load_block(struct cairn_node *n, uint64_t block, uint8_t *bytes);
 int cairn_load_inline(struct cairn_node *n, uint8_t *bytes);
 /* cairn_verify() - whether n blocks at bytes are what extent e has from its block at on. */
 int cairn_verify(const struct cairn_node *n, const struct cairn_extent *e, uint64_t at, const uint8_t *bytes);
+
+/* ---- cairn-share.c: who uses the store's blocks */
+
+/* A reference of a file to blocks of the store, which a transaction begins or ends. */
+struct cairn_ref {
+	struct cairn_range place;
+	uint64_t ino;
+	uint64_t block; /* of the file, the first that refers */
+	uint64_t born;  /* batch since which it does */
+	int delta;      /* 1: it begins to, -1: it ends */
+};
+
+struct cairn_refs {
+	struct cairn_ref *list;
+	uint32_t n;
+	uint32_t max;
+	bool alone; /* there may be shared blocks among them: a hint, set by cairn_refs_commit() */
+};
+
+/* An interval of the store's blocks as the table of space has it. */
+struct cairn_space {
+	struct cairn_range range;
+	uint32_t refs;
+	uint64_t born;
+};
+
+int cairn_space_decode(const struct meta_record *r, struct cairn_space *space);
+int cairn_refs_add(struct cairn_refs *r, const struct cairn_ref *ref);
+/* cairn_refs_ended() - blocks whose reference ends, each time one does. */
+uint64_t cairn_refs_ended(const struct cairn_refs *r);
+void cairn_refs_fini(struct cairn_refs *r);
+/* cairn_own() - new blocks have their first reference. */
+void cairn_own(struct meta_txn *txn, const struct cairn_range *range);
+/*
+ * cairn_refs_commit() - commits txn with what refs change, as meta_commit() does. Blocks without references are
+ * taken out of the counter and answered in freed; they stay taken until cairn_release(). Parks.
+ */
+int cairn_refs_commit(struct cairn *fs, struct meta_txn *txn, struct cairn_refs *refs, struct cairn_ranges *freed);
+
+/* ---- cairn-clone.c */
+
+int cairn_clone(struct vfs_node *from, uint64_t offset, struct vfs_node *to, uint64_t to_offset, uint64_t size);
 
 /* ---- cairn-cache.c: dirty blocks in memory */
 
@@ -291,6 +328,8 @@ struct cairn_change {
 	struct cairn_range unmap;            /* blocks of the file that become a hole; n 0: none */
 	const struct cairn_extent *unwritten; /* allocated and charged for the file */
 	uint32_t n_unwritten;
+	const struct cairn_extent *shared;   /* written, and another's already */
+	uint32_t n_shared;
 };
 
 /*

@@ -65,6 +65,9 @@ WRAP(seek, node->mount, (struct vfs_node *node, uint64_t offset, uint32_t what, 
 WRAP(copy, to->mount,
      (struct vfs_node *from, uint64_t offset, struct vfs_node *to, uint64_t to_offset, uint64_t *size),
      (from, offset, to, to_offset, size))
+WRAP(clone, to->mount,
+     (struct vfs_node *from, uint64_t offset, struct vfs_node *to, uint64_t to_offset, uint64_t size),
+     (from, offset, to, to_offset, size))
 WRAP(get_xattr, node->mount, (struct vfs_node *node, const struct vfs_name *name, void *value, uint32_t *size),
      (node, name, value, size))
 WRAP(set_xattr, node->mount,

@@ -1,6 +1,8 @@
 /* Space within files: reserving, punching, zeroing, finding holes, copying inside the store. */
 #include "backends/linux/linux.h"
 
+#include <linux/fs.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #define COPY_STEP (64u << 20) /* a worker is not kept longer than this many bytes take */
@@ -97,6 +99,30 @@ static int copy_job(void *arg)
 		return errno == EXDEV || errno == EINVAL ? ERR_NOTSUPP : linux_error();
 	job->size = (uint64_t)n;
 	return 0;
+}
+
+static int clone_job(void *arg)
+{
+	struct space_job *job = arg;
+	struct file_clone_range range = {.src_offset = job->offset, .src_length = job->size, .dest_offset = job->to_offset};
+	int from = linux_io_fd_here(job->node, false);
+	int to = linux_io_fd_here(job->to, true);
+	if (from < 0 || to < 0)
+		return MIN(from, to);
+	range.src_fd = from;
+	if (ioctl(to, FICLONERANGE, &range) == 0)
+		return 0;
+	return errno == ENOTTY || errno == EXDEV || errno == ENOSYS ? ERR_NOTSUPP : linux_error();
+}
+
+int linux_clone(struct vfs_node *from, uint64_t offset, struct vfs_node *to, uint64_t to_offset, uint64_t size)
+{
+	struct space_job job = {
+		.node = linux_node(from), .offset = offset, .size = size, .to = linux_node(to), .to_offset = to_offset,
+	};
+	int err = loop_block(clone_job, &job);
+	linux_touch(job.to);
+	return err;
 }
 
 int linux_copy(struct vfs_node *from, uint64_t offset, struct vfs_node *to, uint64_t to_offset, uint64_t *size)

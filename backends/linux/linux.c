@@ -317,6 +317,7 @@ const struct backend_ops linux_backend = {
 	.deallocate = linux_deallocate,
 	.zero = linux_zero,
 	.seek = linux_seek,
+	.clone = linux_clone,
 	.copy = linux_copy,
 	.get_xattr = linux_get_xattr,
 	.set_xattr = linux_set_xattr,

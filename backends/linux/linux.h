@@ -230,6 +230,7 @@ int linux_allocate(struct vfs_node *node, uint64_t offset, uint64_t size, bool k
 int linux_deallocate(struct vfs_node *node, uint64_t offset, uint64_t size);
 int linux_zero(struct vfs_node *node, uint64_t offset, uint64_t size, bool keep_size);
 int linux_seek(struct vfs_node *node, uint64_t offset, uint32_t what, uint64_t *found);
+int linux_clone(struct vfs_node *from, uint64_t offset, struct vfs_node *to, uint64_t to_offset, uint64_t size);
 int linux_copy(struct vfs_node *from, uint64_t offset, struct vfs_node *to, uint64_t to_offset, uint64_t *size);
 
 /* -- linux-xattr.c ------------------------------------------------------------------------------------ */

@@ -76,6 +76,30 @@ static void drop_chunk(struct memfs_node *n, struct memfs_ref *ref)
 	ref->chunk = PAGE_CHUNK_NONE;
 }
 
+static void copy_granules(uint8_t *to, const uint8_t *from, uint32_t mask)
+{
+	for (; mask; mask &= mask - 1) {
+		uint32_t at = (uint32_t)__builtin_ctz(mask) * MEMFS_GRANULE;
+		memcpy(to + at, from + at, MEMFS_GRANULE);
+	}
+}
+
+/* An answered read or a clone may still refer to the chunk: it keeps the old bytes, the file goes on with a copy. */
+static int unshare(struct memfs_node *n, struct memfs_ref *ref)
+{
+	struct pages *pages = n->node.mount->pages;
+	uint32_t chunk;
+	if (likely(pages_refs(pages, ref->chunk) == 1))
+		return 0;
+	int err = pages_alloc(pages, 0, 0, &chunk);
+	if (err)
+		return err;
+	copy_granules(pages_base(pages) + pages_offset(chunk), bytes_of(n, ref), ref->present);
+	pages_put_touched(pages, ref->chunk, ref->present);
+	ref->chunk = chunk;
+	return 0;
+}
+
 /* A piece becomes zero and, where it covers granules, a hole. */
 static void punch_piece(struct memfs_node *n, struct memfs_ref *ref, const struct piece *p)
 {
@@ -88,6 +112,19 @@ static void punch_piece(struct memfs_node *n, struct memfs_ref *ref, const struc
 	drop_granules(n, ref, covered(p));
 	if (ref->present == 0)
 		drop_chunk(n, ref);
+}
+
+/* Chunks at the edges, which are punched in place, must be the file's own. */
+static int unshare_at(struct memfs_node *n, uint64_t offset)
+{
+	struct memfs_ref *ref = offset % PAGE_CHUNK_SIZE ? memfs_map_get(&n->map, offset / PAGE_CHUNK_SIZE) : NULL;
+	return ref ? unshare(n, ref) : 0;
+}
+
+static int unshare_edges(struct memfs_node *n, uint64_t from, uint64_t to)
+{
+	int err = unshare_at(n, from);
+	return err ? err : unshare_at(n, to);
 }
 
 static void punch(struct memfs_node *n, uint64_t from, uint64_t to)
@@ -136,6 +173,9 @@ void memfs_drop_data(struct memfs_node *n)
 int memfs_resize(struct memfs_node *n, uint64_t size)
 {
 	uint64_t old = n->attr.size;
+	int err = size < old ? unshare_at(n, size) : 0;
+	if (err)
+		return err;
 	if (size < old) {
 		uint64_t end = ALIGN_UP(old, (uint64_t)PAGE_CHUNK_SIZE);
 		punch_much(n, size, end);
@@ -219,30 +259,6 @@ static int take_chunk(struct memfs_node *n, struct memfs_ref *ref, const struct 
 	return pages_alloc(n->node.mount->pages, p->at, p->at + p->size, &ref->chunk);
 }
 
-static void copy_granules(uint8_t *to, const uint8_t *from, uint32_t mask)
-{
-	for (; mask; mask &= mask - 1) {
-		uint32_t at = (uint32_t)__builtin_ctz(mask) * MEMFS_GRANULE;
-		memcpy(to + at, from + at, MEMFS_GRANULE);
-	}
-}
-
-/* An answered read may still refer to the chunk: it keeps the old bytes, the file goes on with a copy. */
-static int unshare(struct memfs_node *n, struct memfs_ref *ref)
-{
-	struct pages *pages = n->node.mount->pages;
-	uint32_t chunk;
-	if (likely(pages_refs(pages, ref->chunk) == 1))
-		return 0;
-	int err = pages_alloc(pages, 0, 0, &chunk);
-	if (err)
-		return err;
-	copy_granules(pages_base(pages) + pages_offset(chunk), bytes_of(n, ref), ref->present);
-	pages_put_touched(pages, ref->chunk, ref->present);
-	ref->chunk = chunk;
-	return 0;
-}
-
 static int write_piece(struct memfs_node *n, struct source *s, const struct piece *p)
 {
 	struct memfs_ref *ref = memfs_map_make(&n->map, p->index);
@@ -286,6 +302,80 @@ int memfs_write(struct vfs_call *call, struct vfs_node *node, struct vfs_write *
 	if (end > n->attr.size)
 		n->attr.size = end;
 	w->stability = WRITE_FILE_SYNC;
+	memfs_touch(n, true);
+	return 0;
+}
+
+/* ---- clone */
+
+/* The whole chunk, counted for each file that has it. Bytes after the end of either file are zero. */
+static int share_chunk(struct memfs_node *to, uint64_t index, const struct memfs_ref *from)
+{
+	struct memfs_ref mine = *from;
+	struct memfs_ref *ref = memfs_map_make(&to->map, index);
+	if (!ref)
+		return ERR_NOSPC;
+	int err = memfs_charge(memfs_of(to), (uint64_t)__builtin_popcount(mine.present));
+	if (err)
+		return err;
+	pages_get(to->node.mount->pages, mine.chunk);
+	if (ref->chunk)
+		drop_chunk(to, ref);
+	*ref = mine;
+	count_space(to, __builtin_popcount(mine.present));
+	return 0;
+}
+
+/* Part of a chunk to another place in a chunk. The reference keeps the bytes if both are the same chunk. */
+static int copy_part(struct memfs_node *to, const struct piece *p, const struct memfs_ref *from, uint32_t at)
+{
+	static const uint32_t none = PAGE_CHUNK_NONE;
+	struct pages *pages = to->node.mount->pages;
+	uint32_t chunk = from->chunk;
+	struct iovec iov = {pages_base(pages) + pages_offset(chunk) + at, p->size};
+	struct vfs_write w = {.size = p->size, .iov = &iov, .chunks = &none, .n_iov = 1};
+	struct source s = {&w, 0, 0};
+	pages_get(pages, chunk);
+	int err = write_piece(to, &s, p);
+	pages_put(pages, chunk);
+	return err;
+}
+
+static int clone_piece(struct memfs_node *from, uint64_t offset, struct memfs_node *to, const struct piece *p, bool last)
+{
+	const struct memfs_ref *source = memfs_map_get(&from->map, offset / PAGE_CHUNK_SIZE);
+	uint64_t at = p->index * PAGE_CHUNK_SIZE + p->at;
+	if (!source) {
+		int err = unshare_edges(to, at, at + p->size);
+		if (!err)
+			punch(to, at, at + p->size);
+		return err;
+	}
+	if (p->at == 0 && offset % PAGE_CHUNK_SIZE == 0 && (p->size == PAGE_CHUNK_SIZE || last))
+		return share_chunk(to, p->index, source);
+	return copy_part(to, p, source, (uint32_t)(offset % PAGE_CHUNK_SIZE));
+}
+
+int memfs_clone(struct vfs_node *from_node, uint64_t offset, struct vfs_node *node, uint64_t to_offset, uint64_t size)
+{
+	struct memfs_node *from = memfs_node_of(from_node), *n = memfs_node_of(node);
+	uint64_t end = to_offset + size;
+	/* With the end of both files, what follows is zeros in both. */
+	bool ends = offset + size == from->attr.size && end >= n->attr.size;
+	int err = 0;
+	while (!err && to_offset < end) {
+		struct piece p = piece_of(to_offset, end), q = piece_of(offset, offset + (end - to_offset));
+		p.size = MIN(p.size, q.size);
+		err = clone_piece(from, offset, n, &p, ends && p.size == end - to_offset);
+		offset += p.size;
+		to_offset += p.size;
+	}
+	if (err) {
+		if (end > n->attr.size)
+			punch(n, n->attr.size, ALIGN_UP(end, (uint64_t)PAGE_CHUNK_SIZE));
+		return err;
+	}
+	n->attr.size = MAX(n->attr.size, end);
 	memfs_touch(n, true);
 	return 0;
 }
@@ -334,6 +424,9 @@ int memfs_allocate(struct vfs_node *node, uint64_t offset, uint64_t size, bool k
 int memfs_deallocate(struct vfs_node *node, uint64_t offset, uint64_t size)
 {
 	struct memfs_node *n = memfs_node_of(node);
+	int err = unshare_edges(n, offset, offset + size);
+	if (err)
+		return err;
 	punch_much(n, offset, offset + size);
 	memfs_touch(n, true);
 	return 0;
@@ -342,6 +435,9 @@ int memfs_deallocate(struct vfs_node *node, uint64_t offset, uint64_t size)
 int memfs_zero(struct vfs_node *node, uint64_t offset, uint64_t size, bool keep_size)
 {
 	struct memfs_node *n = memfs_node_of(node);
+	int err = unshare_edges(n, offset, offset + size);
+	if (err)
+		return err;
 	punch_much(n, offset, offset + size);
 	return memfs_allocate(node, offset, size, keep_size);
 }

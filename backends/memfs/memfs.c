@@ -159,6 +159,7 @@ const struct backend_ops memfs_backend = {
 	.deallocate = memfs_deallocate,
 	.zero = memfs_zero,
 	.seek = memfs_seek,
+	.clone = memfs_clone,
 	.get_xattr = memfs_get_xattr,
 	.set_xattr = memfs_set_xattr,
 	.list_xattr = memfs_list_xattr,

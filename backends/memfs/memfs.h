@@ -188,6 +188,7 @@ int memfs_rename(struct vfs_node *from_dir, const struct vfs_name *from, struct 
 
 int memfs_read(struct vfs_call *call, struct vfs_node *node, uint64_t offset, uint32_t size);
 int memfs_write(struct vfs_call *call, struct vfs_node *node, struct vfs_write *w);
+int memfs_clone(struct vfs_node *from, uint64_t offset, struct vfs_node *to, uint64_t to_offset, uint64_t size);
 int memfs_allocate(struct vfs_node *node, uint64_t offset, uint64_t size, bool keep_size);
 int memfs_deallocate(struct vfs_node *node, uint64_t offset, uint64_t size);
 int memfs_zero(struct vfs_node *node, uint64_t offset, uint64_t size, bool keep_size);

@@ -27,6 +27,7 @@
 #define OP_INLINE_MAX 512        /* bytes of read data carried in the slot */
 #define OP_VAR_MAX 528           /* bytes of names in one op: two of the longest, terminated */
 #define OP_SEGS_MAX 20           /* payload segments of one op */
+#define OP_CLONE_UNIT 4096u      /* bytes: what clone shares begins and ends at multiples of it */
 #define OP_CHAIN_MAX 16          /* ops in one chain */
 
 /* Bits of op.def's flags column. */

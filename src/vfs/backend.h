@@ -266,7 +266,13 @@ struct backend_ops {
 	int (*zero)(struct vfs_node *node, uint64_t offset, uint64_t size, bool keep_size);
 	/* [r] what: SEEK_TO_DATA or SEEK_TO_HOLE; offset is within the file. */
 	int (*seek)(struct vfs_node *node, uint64_t offset, uint32_t what, uint64_t *found);
-	/* from [r], to [w], different or the same node without overlap; NULL: the VFS copies by read and write. */
+	/*
+	 * from [r], to [w], different or the same node without overlap; offsets are multiples of OP_CLONE_UNIT, the range is within
+	 * from and ends at such a multiple or with from and not before to does. The bytes are shared, all of them or none. NULL, or
+	 * ERR_NOTSUPP: cannot be. copy() by the VFS uses it where there is no copy.
+	 */
+	int (*clone)(struct vfs_node *from, uint64_t offset, struct vfs_node *to, uint64_t to_offset, uint64_t size);
+	/* from [r], to [w], different or the same node without overlap; NULL: the VFS clones, or copies by read and write. */
 	int (*copy)(struct vfs_node *from, uint64_t offset, struct vfs_node *to, uint64_t to_offset, uint64_t *size);
 
 	/* -- extended attributes: names as "user.x"; NULL: none ------------------------------------ */

@@ -67,7 +67,8 @@ static int find_objects(struct vfs_call *c, const struct op_info *info)
 	if (c->node2 && c->node2->mount != c->node->mount && c->op->code != OP_copy)
 		return ERR_XDEV;
 	/* Opens decide for themselves: opening what exists for reading changes nothing. */
-	const struct vfs_node *changed = c->op->code == OP_copy ? c->node2 : c->node;
+	bool from_to = c->op->code == OP_copy || c->op->code == OP_clone;
+	const struct vfs_node *changed = from_to ? c->node2 : c->node;
 	bool mutates = (info->flags & OP_I_MUTATES) && c->op->code != OP_open && c->op->code != OP_open_stream;
 	return mutates && changed->mount->read_only ? ERR_ROFS : 0;
 }

@@ -196,7 +196,7 @@ CASE_NEEDS(chain_remove_open, HAS_OPS, "open, remove and read in one chain read 
 
 CASE_NEEDS(op_unknown, HAS_OPS, "codes that name no operation, and reserved ones, are ERR_NOTSUPP")
 {
-	static const uint16_t codes[] = {0, OP_grow, OP_clone, OP_lock, OP_freeze, 99, 127, 128, 1000, 65535};
+	static const uint16_t codes[] = {0, OP_grow, OP_layout, OP_lock, OP_freeze, 99, 127, 128, 1000, 65535};
 	struct op *op;
 	size_t i;
 

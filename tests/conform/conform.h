@@ -177,5 +177,7 @@ int fs_zero(struct test *t, const struct obj *o, uint64_t offset, uint64_t size,
 int fs_seek(struct test *t, const struct obj *o, uint64_t offset, uint32_t what);
 int fs_copy(struct test *t, const struct obj *from, uint64_t offset, const struct obj *to, uint64_t to_offset,
             uint64_t size);
+int fs_clone(struct test *t, const struct obj *from, uint64_t offset, const struct obj *to, uint64_t to_offset,
+             uint64_t size); /* size 0: to the end */
 
 #endif

@@ -640,6 +640,21 @@ int client_verb_copy(struct test *t, const struct obj *from, uint64_t offset, co
 	return finish(t, op, take_copy, NULL);
 }
 
+static void take_clone(struct test *t, const struct op *op, struct obj *out)
+{
+	t->ans.wcc = op->out.clone.wcc;
+}
+
+int client_verb_clone(struct test *t, const struct obj *from, uint64_t offset, const struct obj *to, uint64_t to_offset,
+                      uint64_t size)
+{
+	struct op *op = ops_new(t, OP_clone, from);
+
+	op->obj2 = to->handle;
+	op->in.clone = (struct op_clone_in){.offset = offset, .to_offset = to_offset, .size = size};
+	return finish(t, op, take_clone, NULL);
+}
+
 int client_verb_close(struct test *t, uint64_t open_id)
 {
 	struct op *op = ops_new(t, OP_close, NULL);

@@ -46,7 +46,7 @@ int client_verb_lookup_path(struct test *t, const struct obj *dir, struct str pa
 	.get_quota = client_verb_get_quota, .set_quota = client_verb_set_quota,                   \
 	.read = client_verb_read, .write = client_verb_write, .commit = client_verb_commit,       \
 	.allocate = client_verb_allocate, .deallocate = client_verb_deallocate,                   \
-	.zero = client_verb_zero, .seek = client_verb_seek, .copy = client_verb_copy,             \
+	.zero = client_verb_zero, .seek = client_verb_seek, .copy = client_verb_copy, .clone = client_verb_clone,             \
 	.close = client_verb_close, .sync = client_verb_sync
 
 int client_verb_parent(struct test *t, const struct obj *o, struct obj *out);
@@ -80,6 +80,8 @@ int client_verb_allocate(struct test *t, const struct obj *o, const struct range
 int client_verb_deallocate(struct test *t, const struct obj *o, const struct range *r);
 int client_verb_zero(struct test *t, const struct obj *o, const struct range *r);
 int client_verb_seek(struct test *t, const struct obj *o, uint64_t offset, uint32_t what);
+int client_verb_clone(struct test *t, const struct obj *from, uint64_t offset, const struct obj *to, uint64_t to_offset,
+                      uint64_t size);
 int client_verb_copy(struct test *t, const struct obj *from, uint64_t offset, const struct obj *to, uint64_t to_offset,
                      uint64_t size);
 int client_verb_close(struct test *t, uint64_t open_id);

@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
@@ -16,6 +17,7 @@
 #include <unistd.h>
 
 #include <linux/falloc.h>
+#include <linux/fs.h>
 
 #include "base/cleanup.h"
 #include "tests/conform/run.h"
@@ -639,6 +641,24 @@ static int mount_copy(struct test *t, const struct obj *from, uint64_t offset, c
 	return result(n);
 }
 
+static int mount_clone(struct test *t, const struct obj *from, uint64_t offset, const struct obj *to,
+                       uint64_t to_offset, uint64_t size)
+{
+	struct file_clone_range range = {.src_offset = offset, .src_length = size, .dest_offset = to_offset};
+	CLEANUP_FD int from_fd = -1;
+	CLEANUP_FD int to_fd = -1;
+
+	become(t);
+	from_fd = data_fd(from, 0, O_RDONLY);
+	if (from_fd < 0)
+		return err_from_errno(errno);
+	to_fd = data_fd(to, 0, O_WRONLY);
+	if (to_fd < 0)
+		return err_from_errno(errno);
+	range.src_fd = from_fd;
+	return result(ioctl(to_fd, FICLONERANGE, &range));
+}
+
 static int mount_sync(struct test *t, const struct obj *o)
 {
 	CLEANUP_FD int fd = data_fd(o, 0, O_RDONLY);
@@ -769,6 +789,7 @@ const struct driver driver_mount = {
 	.zero = mount_zero,
 	.seek = mount_seek,
 	.copy = mount_copy,
+	.clone = mount_clone,
 	.close = mount_close,
 	.sync = mount_sync,
 };

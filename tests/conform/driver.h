@@ -167,6 +167,8 @@ struct driver {
 	int (*seek)(struct test *t, const struct obj *o, uint64_t offset, uint32_t what);
 	int (*copy)(struct test *t, const struct obj *from, uint64_t offset, const struct obj *to, uint64_t to_offset,
 	            uint64_t size);
+	int (*clone)(struct test *t, const struct obj *from, uint64_t offset, const struct obj *to, uint64_t to_offset,
+	             uint64_t size);
 	int (*close)(struct test *t, uint64_t open_id);
 	int (*sync)(struct test *t, const struct obj *o);
 };

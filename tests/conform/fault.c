@@ -345,6 +345,14 @@ static int act_zero(struct test *t, struct scene *s)
 	return fs_zero(t, &s->file, 2, 5, 0);
 }
 
+static int act_clone(struct test *t, struct scene *s)
+{
+	int err = fs_clone(t, &s->other, 0, &s->file, 1 << 20, 0);
+
+	/* Some stores cannot. */
+	return err == ERR_NOTSUPP ? fs_copy(t, &s->other, 0, &s->file, 0, 9) : err;
+}
+
 static int act_copy(struct test *t, struct scene *s)
 {
 	return fs_copy(t, &s->other, 0, &s->file, 0, 9);
@@ -372,7 +380,7 @@ static const struct action actions[] = {
 	{"exchange", act_exchange}, {"unlink", act_unlink}, {"rmdir", act_rmdir}, {"chmod", act_chmod},
 	{"shrink", act_shrink}, {"grow", act_grow}, {"write", act_write}, {"write far", act_write_far},
 	{"append", act_append}, {"allocate", act_allocate}, {"deallocate", act_deallocate}, {"zero", act_zero},
-	{"copy", act_copy}, {"set_xattr", act_set_xattr}, {"remove_xattr", act_remove_xattr},
+	{"copy", act_copy}, {"clone", act_clone}, {"set_xattr", act_set_xattr}, {"remove_xattr", act_remove_xattr},
 };
 
 /* ---- the sweep ----------------------------------------------------------------------------------- */

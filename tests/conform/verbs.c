@@ -262,3 +262,9 @@ int fs_copy(struct test *t, const struct obj *from, uint64_t offset, const struc
 {
 	return t->drv->copy(t, from, offset, to, to_offset, size);
 }
+
+int fs_clone(struct test *t, const struct obj *from, uint64_t offset, const struct obj *to, uint64_t to_offset,
+             uint64_t size)
+{
+	return t->drv->clone(t, from, offset, to, to_offset, size);
+}
