@@ -94,6 +94,11 @@ static int write_inode(struct check *c, const struct check_inode *ci)
 	inode.attr.change++;
 	inode.n_blocks -= ci->blocks_off;
 	set_inline(ci, &inode);
+	inode.flags &= ~(uint32_t)CAIRN_STREAM;
+	if (ci->flags & CI_STREAM) {
+		inode.flags |= CAIRN_STREAM;
+		inode.parent = ci->where;
+	}
 	if (dir) {
 		inode.n_entries = dir->n_seen;
 		inode.next_cookie = MAX(inode.next_cookie, dir->last_cookie + 1);

@@ -11,7 +11,8 @@ enum check_kind {
 	CHECK_BLOCK, CHECK_SEGMENT, CHECK_SPACE_MISSING, CHECK_SPACE_LEAK, CHECK_SPACE_REFERENCES, CHECK_SPACE_OVERLAP, CHECK_XATTR_STRAY,
 	CHECK_ENTRY_STRAY, CHECK_ENTRY_DANGLING, CHECK_ENTRY_TYPE, CHECK_ENTRY_SECOND, CHECK_ENTRY_MISSING, CHECK_ORDER_MISSING,
 	CHECK_ORDER_STRAY, CHECK_UNREACHABLE, CHECK_LOOP, CHECK_LINKS, CHECK_PARENT, CHECK_ENTRIES, CHECK_COOKIE, CHECK_BLOCKS,
-	CHECK_ORPHAN_STRAY, CHECK_ORPHAN_MISSING, CHECK_COUNTER,
+	CHECK_ORPHAN_STRAY, CHECK_ORPHAN_MISSING, CHECK_COUNTER, CHECK_STREAM_STRAY, CHECK_STREAM_BASE, CHECK_FOLDED_MISSING,
+	CHECK_FOLDED_STRAY,
 	CHECK_N_KINDS
 };
 
@@ -23,6 +24,7 @@ enum check_inode_flags {
 	CI_CHANGED = 1 << 4,     /* the record has to be written */
 	CI_REACHED = 1 << 5,
 	CI_ORPHAN = 1 << 6,
+	CI_STREAM = 1 << 7,      /* named by its base */
 };
 
 struct check_inode {
@@ -144,9 +146,11 @@ int check_data(struct check *c);                /* cairn-check-data.c */
 int check_extents(struct check *c);             /* cairn-check-block.c */
 int check_space(struct check *c);
 int check_names(struct check *c);               /* cairn-check-name.c */
+int check_streams(struct check *c);             /* cairn-check-stream.c */
 int check_tree(struct check *c);                /* cairn-check-tree.c */
 int check_counts(struct check *c);              /* cairn-check-count.c: what inodes say of the above, orphans, counters */
 int check_counters(struct check *c);
+int check_folded(struct check *c);              /* cairn-check-stream.c */
 /* check_find_paths() - of findings about inodes. */
 int check_find_paths(struct check *c);
 

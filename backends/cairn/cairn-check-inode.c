@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "backends/cairn/cairn-check-impl.h"
+#include "base/cursor.h"
 
 static bool take_inode(struct check *c, const struct meta_record *r)
 {
@@ -46,6 +47,14 @@ static bool want_of_entry(struct check *c, const struct meta_record *r)
 	if (cairn_entry_decode(r->body, r->size, &e) == 0)
 		want(c, e.ino, e.type);
 	want(c, meta_key_first(r->key), OP_TYPE_DIR);
+	return !c->err;
+}
+
+static bool want_of_stream(struct check *c, const struct meta_record *r)
+{
+	struct cursor cur;
+	cursor_init(&cur, (void *)r->body, r->size);
+	want(c, cursor_le64(&cur), OP_TYPE_FILE);
 	return !c->err;
 }
 
@@ -151,6 +160,8 @@ int check_inodes(struct check *c)
 	int err = check_table(c, META_INODES, take_inode);
 	if (!err)
 		err = check_table(c, META_ENTRIES, want_of_entry);
+	if (!err)
+		err = check_table(c, META_STREAMS, want_of_stream);
 	for (uint64_t i = 0; !err && i < c->lost.n; i++)
 		want(c, c->lost.list[i], 0);
 	if (!err && (c->n_inodes || c->wanted.n))

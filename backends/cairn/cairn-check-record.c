@@ -101,10 +101,23 @@ static bool is_space(const struct meta_record *r)
 	return r->size == SPACE_SIZE && is_place(r->key->number, n) && cursor_le32(&c) >= 1;
 }
 
+static bool is_folded(const struct meta_record *r)
+{
+	return r->size == 0 && r->key->size > 16 && meta_key_first(r->key) && is_name(r->key->bytes + 16, r->key->size - 16);
+}
+
+static bool is_stream(const struct meta_record *r)
+{
+	struct cursor c;
+	cursor_init(&c, (void *)r->body, r->size);
+	return is_named_key(r->key) && r->size == 16 && cursor_le64(&c) != 0;
+}
+
 static bool (*const shapes[META_N_TABLES])(const struct meta_record *r) = {
 	[META_INODES] = is_inode,   [META_ENTRIES] = is_entry, [META_ORDER] = is_order,
 	[META_INLINE] = is_inline,  [META_EXTENTS] = is_extent, [META_XATTRS] = is_xattr,
 	[META_ORPHANS] = is_number, [META_SPACE] = is_space,   [META_COUNTERS] = is_number,
+	[META_FOLDED] = is_folded,  [META_STREAMS] = is_stream,
 };
 
 int cairn_record_check(enum meta_table table, const struct meta_record *r)
@@ -225,7 +238,7 @@ static uint64_t ino_of(enum meta_table table, const struct meta_key *key)
 {
 	if (table == META_INODES || table == META_INLINE || table == META_ORPHANS)
 		return key->number;
-	return table == META_SPACE || table == META_COUNTERS ? 0 : meta_key_first(key);
+	return table == META_SPACE || table == META_COUNTERS || key->size < 8 ? 0 : meta_key_first(key);
 }
 
 static void put_mended(struct check *c, const struct meta_record *r, const struct check_mended *m)

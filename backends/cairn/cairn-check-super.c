@@ -50,7 +50,7 @@ static void make_anew(const uint8_t bytes[CAIRN_SUPER_SIZE], struct cairn_super 
 {
 	static const uint8_t none[16];
 	*s = (struct cairn_super){
-		.format = CAIRN_FORMAT, .incompat = CAIRN_INCOMPAT_KNOWN, .meta_size = CAIRN_META_SIZE_DEFAULT};
+		.format = CAIRN_FORMAT, .incompat = CAIRN_INCOMPAT_MADE, .meta_size = CAIRN_META_SIZE_DEFAULT};
 	s->created_ns = loop_wall_ns(loop_current());
 	memcpy(s->uuid, bytes + UUID_AT, sizeof(s->uuid));
 	if (memcmp(s->uuid, none, sizeof(none)) == 0)

@@ -61,6 +61,9 @@ static void name_anew(struct check *c, uint64_t ino)
 	for (int i = 1; check_name_exists(c, dir, name, &other); i++)
 		snprintf(name, sizeof(name), "#%llu.%d", (unsigned long long)ino, i);
 	ci->where = 0;
+	/* A stream that is named by nobody becomes a file. */
+	if (ci->type == OP_TYPE_FILE)
+		ci->flags |= CI_CHANGED;
 	check_name_add(c, dir, name, ci);
 }
 

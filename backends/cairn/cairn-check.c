@@ -52,6 +52,10 @@ static const struct {
 	[CHECK_BLOCKS] = {"blocks", true, "the count of a file's blocks is wrong", "corrected"},
 	[CHECK_ORPHAN_STRAY] = {"orphan-stray", true, "what has links is listed as without", "dropped from the list"},
 	[CHECK_ORPHAN_MISSING] = {"orphan-missing", true, "what has no links is not listed", "listed"},
+	[CHECK_STREAM_STRAY] = {"stream-stray", false, "a stream's name leads to no stream, or from nothing", "dropped"},
+	[CHECK_STREAM_BASE] = {"stream-base", true, "a stream does not tell what it belongs to", "corrected"},
+	[CHECK_FOLDED_MISSING] = {"folded-missing", true, "an entry is not found regardless of case", "folded name recorded"},
+	[CHECK_FOLDED_STRAY] = {"folded-stray", true, "a folded name is that of no entry", "dropped"},
 	[CHECK_COUNTER] = {"counter", true, "a counter of the store is wrong", "corrected"},
 };
 
@@ -293,7 +297,8 @@ static const struct {
 } phases[] = {
 	{"records", check_records}, {"inodes", check_inodes}, {"inline data", check_inline}, {"data", check_data},
 	{"extents", check_extents}, {"space", check_space},   {"attributes", check_xattrs},  {"names", check_names},
-	{"tree", check_tree},       {"counts", check_counts}, {"counters", check_counters},  {"paths", check_find_paths},
+	{"streams", check_streams}, {"tree", check_tree},     {"folded names", check_folded}, {"counts", check_counts},
+	{"counters", check_counters}, {"paths", check_find_paths},
 };
 
 static int run_phases(struct check *c)

@@ -37,10 +37,7 @@ static struct meta_key key_of(const struct cairn_node *dir, const struct folded 
 
 bool cairn_fold_key(const struct cairn_node *dir, const struct vfs_name *name, struct meta_key *key)
 {
-	struct folded f;
-	fold(name, &f);
-	*key = key_of(dir, &f, name);
-	return f.size != name->size || memcmp(f.bytes, name->bytes, f.size) != 0;
+	return cairn_fold_key_of(cairn_of(dir)->super.uuid, cairn_ino(dir), name, key);
 }
 
 void cairn_put_folded(struct meta_txn *txn, const struct cairn_node *dir, const struct vfs_name *name)

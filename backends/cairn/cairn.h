@@ -396,6 +396,8 @@ int cairn_rename(struct vfs_node *from_dir, const struct vfs_name *from, struct 
 /* ---- cairn-fold.c */
 
 /* cairn_fold_key() - the record of a name in the table of folded names; false: it has none, for it is its own folded form. */
+/* cairn_fold_key_of() - the same with the store's UUID and the directory's inode: cairn-fold-key.c. */
+bool cairn_fold_key_of(const uint8_t uuid[16], uint64_t dir, const struct vfs_name *name, struct meta_key *key);
 bool cairn_fold_key(const struct cairn_node *dir, const struct vfs_name *name, struct meta_key *key);
 void cairn_put_folded(struct meta_txn *txn, const struct cairn_node *dir, const struct vfs_name *name);
 void cairn_delete_folded(struct meta_txn *txn, const struct cairn_node *dir, const struct vfs_name *name);

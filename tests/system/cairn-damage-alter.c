@@ -269,6 +269,53 @@ static void lost_orphan(struct meta *m, struct meta_txn *t)
 	meta_add(t, META_N_INODES, 1);
 }
 
+static struct meta_key stream_key(struct meta *m)
+{
+	return meta_key_name(ino_of(m, "top", "Upper Case"), "a stream", 8);
+}
+
+static void drop_stream(struct meta *m, struct meta_txn *t)
+{
+	struct meta_key key = stream_key(m);
+	meta_delete(t, META_STREAMS, &key);
+}
+
+static void stray_stream(struct meta *m, struct meta_txn *t)
+{
+	struct meta_key key = meta_key_name(NOBODY, "s", 1);
+	uint8_t body[16] = {(uint8_t)ino_of(m, "top", "five")};
+	meta_put(t, META_STREAMS, &key, body, sizeof(body));
+}
+
+static void drop_streamed(struct meta *m, struct meta_txn *t)
+{
+	struct meta_key key = stream_key(m);
+	uint8_t body[16];
+	uint32_t size = sizeof(body);
+	struct cursor c;
+	meta_get(m, META_STREAMS, &key, body, &size);
+	cursor_init(&c, body, sizeof(body));
+	drop(t, META_INODES, cursor_le64(&c));
+}
+
+static bool drop_record(void *arg, const struct meta_record *r)
+{
+	meta_delete(arg, META_FOLDED, r->key);
+	return true;
+}
+
+static void drop_folded(struct meta *m, struct meta_txn *t)
+{
+	struct meta_key key = meta_key_name(0, "", 0);
+	meta_scan(m, META_FOLDED, &key, META_FROM, drop_record, t);
+}
+
+static void stray_folded(struct meta *m, struct meta_txn *t)
+{
+	struct meta_key key = meta_key_name(ino_of(m, "top", NULL), "12345678five", 12);
+	meta_put(t, META_FOLDED, &key, "", 0);
+}
+
 static void count_inodes(struct meta *m, struct meta_txn *t) { meta_add(t, META_N_INODES, 4); }
 static void count_blocks(struct meta *m, struct meta_txn *t) { meta_add(t, META_N_BLOCKS, -4); }
 static void count_orphans(struct meta *m, struct meta_txn *t) { meta_add(t, META_N_ORPHANS, 4); }
@@ -320,6 +367,11 @@ const struct alteration alterations[] = {
 	{"an attribute belongs to nothing", "xattr-stray", 0, stray_xattr},
 	{"a named file is listed as without links", "orphan-stray", 0, stray_orphan},
 	{"what has no links is not listed", "orphan-missing", 0, lost_orphan},
+	{"a stream has no name", "unreachable", 0, drop_stream},
+	{"a stream belongs to nothing", "stream-stray", 0, stray_stream},
+	{"a stream's inode is gone", "inode-gone", 0, drop_streamed},
+	{"folded names are gone", "folded-missing", 0, drop_folded},
+	{"a folded name is that of nothing", "folded-stray", 0, stray_folded},
 	{"the count of inodes is wrong", "counter", 0, count_inodes},
 	{"the count of blocks is wrong", "counter", 0, count_blocks},
 	{"the count of orphans is wrong", "counter", 0, count_orphans},

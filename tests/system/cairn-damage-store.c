@@ -97,6 +97,31 @@ static int make_many(struct vfs_node *dir)
 	return err;
 }
 
+static int write_stream(struct vfs_node *base, const char *stream)
+{
+	struct vfs_name name = name_of(stream);
+	struct vfs_node *node;
+	fiber_rwlock_wrlock(&base->lock);
+	int err = cairn_backend.create_stream(base, &name, &node);
+	fiber_rwlock_wrunlock(&base->lock);
+	if (err)
+		return err;
+	err = bench_write(node, 0, stream, (uint32_t)strlen(stream), WRITE_FILE_SYNC);
+	vfs_node_put(node);
+	return err;
+}
+
+static int make_stream(struct vfs_node *dir, const char *name, const char *stream)
+{
+	struct vfs_node *base;
+	int err = bench_make(dir, name, OP_TYPE_FILE, &base);
+	if (err)
+		return err;
+	err = write_stream(base, stream);
+	vfs_node_put(base);
+	return err;
+}
+
 /* Room that was allocated ahead, a second name, and what is none of these. */
 static int make_rest(struct vfs_node *top)
 {
@@ -117,6 +142,8 @@ static int make_rest(struct vfs_node *top)
 		err = bench_make(top, "fifo", OP_TYPE_FIFO, &fifo);
 	if (!err)
 		vfs_node_put(fifo);
+	if (!err)
+		err = make_stream(top, "Upper Case", "a stream");
 	return err ? err : make_symlink(top, "link", "deep/small");
 }
 
