@@ -162,7 +162,7 @@ int cairn_readdir_from(struct vfs_node *node, const struct vfs_name *after, vfs_
 		for (uint32_t i = 0; i < p->n; i++) {
 			const struct cairn_entry *e = &p->entries[i].entry;
 			struct vfs_name name = {p->entries[i].name, p->entries[i].size};
-			*eof = emit(arg, &name, e->cookie, e->ino, e->type, NULL);
+			*eof = emit(arg, &name, 0, e->ino, e->type, NULL);
 			if (!*eof)
 				return 0;
 		}

@@ -286,7 +286,7 @@ static int statfs_store(struct vfs_mount *m, struct op_statfs *out)
 
 const struct backend_ops linux_backend = {
 	.abi = VFS_BACKEND_ABI,
-	.caps = VFS_CAP_PERSISTENT | VFS_CAP_SPARSE | VFS_CAP_XATTR | VFS_CAP_ACL,
+	.caps = VFS_CAP_PERSISTENT | VFS_CAP_SPARSE | VFS_CAP_XATTR | VFS_CAP_ACL | VFS_CAP_SHARED,
 	.name = "linux",
 	.summary = "a directory of the host",
 	.options = options,

@@ -305,7 +305,7 @@ struct backend_ops {
 	/* [r] Of the names that utf8_fold_cmp() finds equal to name the first in order of bytes, its object with a reference. ERR_NOENT. */
 	int (*lookup_folded)(struct vfs_node *dir, const struct vfs_name *name, struct vfs_name *stored, char bytes[OP_NAME_MAX],
 	                     struct vfs_node **node);
-	/* [r] As readdir, but in order of names' bytes and from the first after that one (size 0: all). */
+	/* [r] As readdir, but in order of names' bytes and from the first after that one (size 0: all); cookies are 0. */
 	int (*readdir_from)(struct vfs_node *dir, const struct vfs_name *after, vfs_emit_fn *emit, void *arg, bool *eof);
 
 	/* -- care of a store: no lock held; NULL: there is nothing of the kind ------------------------ */

@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "vfs/access.h"
+#include "vfs/name-index.h"
 #include "vfs/vfs-impl.h"
 
 int vfs_begin_change(struct vfs_call *c, struct vfs_node *dir, struct op_wcc *wcc)
@@ -28,6 +29,7 @@ int vfs_begin_change(struct vfs_call *c, struct vfs_node *dir, struct op_wcc *wc
 void vfs_end_change(struct vfs_node *dir, struct op_wcc *wcc)
 {
 	vfs_post(dir, wcc);
+	name_index_carry(dir->mount->vfs->names, dir, wcc->pre.change, wcc->post.change);
 	fiber_rwlock_wrunlock(&dir->lock);
 }
 
@@ -58,6 +60,8 @@ int vfs_make(struct vfs_call *c, const struct op_attr *dir, const struct vfs_nam
 	what->acl = acl;
 	if (!err)
 		err = c->node->mount->ops->create(c, c->node, name, what, node);
+	if (!err)
+		name_index_added(c->vfs->names, c->node, name, *node);
 	what->attr = asked;
 	what->acl = NULL;
 	return err;
@@ -155,6 +159,8 @@ static int link_locked(struct vfs_call *c, const struct vfs_name *name, struct o
 		err = ERR_XDEV;
 	if (!err)
 		err = ops->link(node, dir, name);
+	if (!err)
+		name_index_added(c->vfs->names, dir, name, node);
 	vfs_attr(node, &out->attr);
 	fiber_rwlock_wrunlock(&node->lock);
 	return err;
@@ -204,6 +210,8 @@ static int remove_node(struct vfs_call *c, const struct op_attr *dir, const stru
 		err = check_kind(node, c->op->in.remove.flags);
 	if (!err)
 		err = ops->remove ? ops->remove(c->node, name, node) : ERR_NOTSUPP;
+	if (!err)
+		name_index_removed(c->vfs->names, c->node, name);
 	fiber_rwlock_wrunlock(&node->lock);
 	return err;
 }

@@ -1,43 +1,8 @@
 /* Finding names regardless of case, as SMB does: the exact name first, then the first in order that differs in case only. */
 #include <string.h>
 
-#include "base/utf8.h"
-#include "vfs/access.h"
+#include "vfs/name-index.h"
 #include "vfs/vfs-impl.h"
-
-struct scan {
-	const struct vfs_name *wanted;
-	struct vfs_name best; /* size 0: none so far */
-	char *bytes;
-};
-
-static bool match(void *arg, const struct vfs_name *name, uint64_t cookie, uint64_t fileid, uint32_t type,
-                  struct vfs_node *node)
-{
-	struct scan *s = arg;
-	if (utf8_fold_cmp(name->bytes, name->size, s->wanted->bytes, s->wanted->size) != 0)
-		return true;
-	if (s->best.size && vfs_name_cmp(&s->best, name) < 0)
-		return true;
-	memcpy(s->bytes, name->bytes, name->size);
-	s->best = (struct vfs_name){s->bytes, name->size};
-	return true;
-}
-
-/* Where the backend has no index: reads the whole directory. */
-static int scan_folded(struct vfs_node *dir, const struct vfs_name *name, struct vfs_name *stored, char bytes[OP_NAME_MAX],
-                       struct vfs_node **node)
-{
-	const struct backend_ops *ops = dir->mount->ops;
-	struct scan s = {.wanted = name, .bytes = bytes};
-	uint64_t verifier = 0;
-	bool eof;
-	int err = ops->readdir(dir, 0, &verifier, match, &s, &eof);
-	if (err || s.best.size == 0)
-		return err ? err : ERR_NOENT;
-	*stored = s.best;
-	return ops->lookup(dir, stored, node);
-}
 
 int vfs_find_any_case(struct vfs_node *dir, const struct vfs_name *name, struct vfs_name *stored, char bytes[OP_NAME_MAX],
                       struct vfs_node **node)
@@ -49,7 +14,7 @@ int vfs_find_any_case(struct vfs_node *dir, const struct vfs_name *name, struct 
 		return err;
 	if (ops->lookup_folded)
 		return ops->lookup_folded(dir, name, stored, bytes, node);
-	return scan_folded(dir, name, stored, bytes, node);
+	return name_index_lookup(dir->mount->vfs->names, dir, name, stored, bytes, node);
 }
 
 void vfs_answer_name(struct vfs_call *c, const struct vfs_name *name)

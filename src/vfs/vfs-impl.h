@@ -21,6 +21,7 @@
 
 struct replay;
 struct kv;
+struct name_indexes;
 
 /* The mounts at one moment. Immutable: a change makes a new table, the old one goes when nobody can see it any more. */
 struct mount_table {
@@ -38,6 +39,7 @@ struct vfs {
 	char *state_dir;             /* NULL: none */
 	struct replay *replay;       /* NULL: none */
 	struct kv *kv;
+	struct name_indexes *names;  /* of directories whose backend has no order or no folded names */
 	struct vfs_hooks hooks;
 	struct mount_table *mounts;  /* read with acquire inside vfs_enter(), changed under mount_lock */
 	struct fiber_mutex mount_lock;

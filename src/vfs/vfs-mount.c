@@ -7,6 +7,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "vfs/name-index.h"
 #include "vfs/vfs-impl.h"
 
 LOG_MODULE("mount");
@@ -141,6 +142,7 @@ static int mount_store(struct vfs *vfs, struct vfs_mount *m, const struct vfs_mo
 
 static void mount_close(struct vfs_mount *m)
 {
+	name_indexes_drop(m->vfs->names, m);
 	vfs_node_put(TAKE(m->root));
 	m->ops->unmount(m);
 	free(m);

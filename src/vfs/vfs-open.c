@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "vfs/access.h"
+#include "vfs/name-index.h"
 #include "vfs/share.h"
 #include "vfs/vfs-impl.h"
 
@@ -293,8 +294,8 @@ static int set_initial_size(struct vfs_call *c, const struct op_attr *asked, con
 	attr.mask &= ATTR_SIZE | ATTR_ATIME | ATTR_MTIME;
 	fiber_rwlock_wrlock(&node->lock);
 	int err = ops->setattr(node, &attr);
-	if (err)
-		ops->remove(c->node, name, node);
+	if (err && ops->remove(c->node, name, node) == 0)
+		name_index_removed(c->vfs->names, c->node, name);
 	fiber_rwlock_wrunlock(&node->lock);
 	return err;
 }

@@ -1,5 +1,6 @@
 /* Listing a directory into the caller's payload, entry by entry, with attributes and handles if wanted. */
 #include "vfs/access.h"
+#include "vfs/name-index.h"
 #include "vfs/vfs-impl.h"
 
 enum { COOKIE_DOT = 1, COOKIE_DOTDOT = 2 };
@@ -89,9 +90,11 @@ static int list_from(struct lister *l, bool *eof)
 	struct vfs_node *dir = l->list.c->node;
 	struct vfs_name after = {"", 0};
 	int err = l->in->after.size ? vfs_name(l->list.c, &l->in->after, 0, &after) : 0;
-	if (!err && !dir->mount->ops->readdir_from)
-		err = ERR_NOTSUPP;
-	return err ? err : dir->mount->ops->readdir_from(dir, &after, emit, &l->list, eof);
+	if (err)
+		return err;
+	if (dir->mount->ops->readdir_from)
+		return dir->mount->ops->readdir_from(dir, &after, emit, &l->list, eof);
+	return name_index_list(dir->mount->vfs->names, dir, &after, emit, &l->list, eof);
 }
 
 static int list_locked(struct lister *l)

@@ -4,6 +4,7 @@
  * lock, which keeps the tree's shape still. Then the two objects are locked and POSIX's matrix applied.
  */
 #include "vfs/access.h"
+#include "vfs/name-index.h"
 #include "vfs/vfs-impl.h"
 
 struct mover {
@@ -175,6 +176,16 @@ static int may_rename(const struct mover *m, const struct op_rename_out *out)
 	return err;
 }
 
+static void keep_indexes(const struct mover *m)
+{
+	struct name_indexes *names = m->c->vfs->names;
+	if (m->flags & RENAME_EXCHANGE)
+		name_index_added(names, m->from_dir, &m->from, m->target);
+	else
+		name_index_removed(names, m->from_dir, &m->from);
+	name_index_added(names, m->to_dir, &m->to, m->node);
+}
+
 static int rename_objects(struct mover *m, const struct op_rename_out *out)
 {
 	struct vfs_rename what = {m->node, m->target, m->flags & RENAME_EXCHANGE};
@@ -186,6 +197,8 @@ static int rename_objects(struct mover *m, const struct op_rename_out *out)
 	if (!err)
 		err = ops->rename ? ops->rename(m->from_dir, &m->from, m->to_dir, &m->to, &what) : ERR_NOTSUPP;
 	unlock_objects(m);
+	if (!err)
+		keep_indexes(m);
 	return err;
 }
 
@@ -238,6 +251,9 @@ int vfs_op_rename(struct vfs_call *c)
 	err = rename_locked(&m, out);
 	vfs_post(m.from_dir, &out->dir);
 	vfs_post(m.to_dir, &out->to_dir);
+	name_index_carry(c->vfs->names, m.from_dir, out->dir.pre.change, out->dir.post.change);
+	if (m.to_dir != m.from_dir)
+		name_index_carry(c->vfs->names, m.to_dir, out->to_dir.pre.change, out->to_dir.post.change);
 	unlock_dirs(&m);
 	if (m.node)
 		vfs_node_put(m.node);

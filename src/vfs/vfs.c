@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "vfs/kv.h"
+#include "vfs/name-index.h"
 #include "vfs/replay.h"
 #include "vfs/vfs-impl.h"
 
@@ -17,6 +18,8 @@ LOG_MODULE("vfs");
 
 #define ARENA_SIZE_DEFAULT (64ULL << 30)
 #define QUIESCE_POLL_NS (200 * NS_PER_US)
+#define NAMES_SHARE 16u         /* of the arena's limit, that names may take beside it */
+#define NAMES_MIN (16ULL << 20)
 
 static uint64_t memory_size(void)
 {
@@ -29,6 +32,8 @@ static int create_arena(struct vfs *vfs, const struct vfs_config *cfg)
 	uint64_t size = cfg->arena_size ? cfg->arena_size : ARENA_SIZE_DEFAULT;
 	uint64_t limit = cfg->arena_limit ? cfg->arena_limit : memory_size() / 2;
 	int err = pages_create(&vfs->pages, size, limit);
+	if (!err)
+		err = name_indexes_create(&vfs->names, MAX(limit / NAMES_SHARE, NAMES_MIN));
 	return err ? err : pages_alloc(vfs->pages, 0, 0, &vfs->zero_chunk);
 }
 
@@ -76,6 +81,7 @@ void vfs_destroy(struct vfs *vfs)
 		kv_close(vfs->kv);
 	if (vfs->replay)
 		replay_close(vfs->replay);
+	name_indexes_destroy(vfs->names);
 	pages_destroy(vfs->pages);
 	free(vfs->state_dir);
 	free(vfs);

@@ -214,3 +214,169 @@ CASE_NEEDS(fold_many, HAS_OPS, "in a directory of two thousand names each is fou
 	}
 	FAILS(ERR_NOENT, fs_lookup_ci(t, &t->dir, "name number 2000", NULL, NULL));
 }
+
+/* ---- in order */
+
+struct listing {
+	char last[OP_NAME_MAX + 1];
+	unsigned n;
+	bool ordered;
+	char *text; /* NULL: not wanted */
+	struct op_dirent d;
+};
+
+static void list_one(void *arg, const struct op_dirent *d, const char *name)
+{
+	struct listing *l = arg;
+
+	l->ordered = l->ordered && strcmp(l->last, name) < 0;
+	strcpy(l->last, name);
+	l->d = *d;
+	l->n++;
+	if (!l->text)
+		return;
+	strcat(l->text, name);
+	strcat(l->text, " ");
+}
+
+/* All names after that, page by page. */
+static struct listing list_all(struct test *t, const struct obj *dir, const char *after, uint32_t page)
+{
+	struct listing l = {.ordered = true};
+	struct scan s = {.room = 65536, .max_entries = page, .entry = list_one, .arg = &l};
+
+	strcpy(l.last, after);
+	while (!s.eof && OK(fs_readdir_from(t, dir, l.last, &s)))
+		TRUE(page == 0 || s.n_entries <= page);
+	TRUE(l.ordered);
+	return l;
+}
+
+static bool listed(struct test *t, const struct obj *dir, const char *after, uint32_t max, const char *want)
+{
+	struct listing l = {.ordered = true, .text = memory(t, 65536)};
+	struct scan s = {.room = 65536, .max_entries = max, .entry = list_one, .arg = &l};
+
+	row(t, "after %s: %s", after, want);
+	bool ok = OK(fs_readdir_from(t, dir, after, &s)) && TRUE(strcmp(l.text, want) == 0);
+	row(t, NULL);
+	return ok;
+}
+
+CASE_NEEDS(order_names, HAS_OPS, "a listing by name is in order of bytes and begins after any name, there or not")
+{
+	static const char *const names[] = {"b", "a", "B", "ab", "\xc3\xa9", "z", "a.b", "~"};
+	struct obj d = a_dir(t, "d", 0755), f = a_file(t, "f", 0644);
+	struct scan s = {.room = 65536, .cookie = 5};
+	unsigned i;
+
+	listed(t, &d, "", 0, "");
+	for (i = 0; i < ARRAY_SIZE(names); i++)
+		file_in(t, &d, names[i], 0644);
+	listed(t, &d, "", 0, "B a a.b ab b z ~ \xc3\xa9 ");
+	listed(t, &d, "a", 2, "a.b ab ");
+	listed(t, &d, "aa", 0, "ab b z ~ \xc3\xa9 ");
+	listed(t, &d, "\xc3\xa9", 0, "");
+	listed(t, &d, "\xff", 0, "");
+	FAILS(ERR_INVAL, fs_readdir_from(t, &d, "a", &s));
+	s.cookie = 0;
+	FAILS(ERR_NOTDIR, fs_readdir_from(t, &f, "a", &s));
+	FAILS(ERR_BADNAME, fs_readdir_from(t, &d, "a/b", &s));
+	s.room = 16;
+	FAILS(ERR_TOOSMALL, fs_readdir_from(t, &d, "", &s));
+}
+
+CASE_NEEDS(order_entries, HAS_OPS, "entries by name have what entries by cookie have; dots come first if wanted")
+{
+	struct obj d = a_dir(t, "d", 0755), f = file_in(t, &d, "f", 0640), o;
+	struct listing l = {.ordered = true};
+	struct scan s = {.room = 65536, .want = ATTR_ALL, .entry = list_one, .arg = &l};
+
+	OK(fs_readdir_from(t, &d, "", &s));
+	EQ(l.n, 1);
+	EQ(l.d.fileid, attr_of(t, &f).fileid);
+	EQ(l.d.cookie, 0);
+	EQ(l.d.attr.mode, 0640);
+	o = (struct obj){.handle = l.d.obj, .fd = -1};
+	EQ(attr_of(t, &o).fileid, l.d.fileid);
+	s.flags = READDIR_DOTS;
+	l = (struct listing){.text = memory(t, 4096)};
+	OK(fs_readdir_from(t, &d, "", &s));
+	TRUE(strcmp(l.text, ". .. f ") == 0);
+	l = (struct listing){.text = memory(t, 4096)};
+	OK(fs_readdir_from(t, &d, "a", &s));
+	TRUE(strcmp(l.text, "f ") == 0);
+}
+
+CASE_NEEDS(order_changes, HAS_OPS, "every way to make, move and take away a name is seen by listings by name")
+{
+	struct obj d = a_dir(t, "d", 0755), e = a_dir(t, "e", 0755);
+	int kind;
+	char name[24];
+
+	make_kind(t, MAKE_LINK, &e, str("link"));
+	for (kind = 0; kind < N_MAKE_KINDS; kind++) {
+		snprintf(name, sizeof(name), "%s", kind_name(kind));
+		OK(make_kind(t, kind, &d, str(name)));
+		list_all(t, &d, "", 2);
+	}
+	listed(t, &d, "", 0, "directory fifo file link rename symlink ");
+	OK(fs_rename(t, &d, "file", &e, "file"));
+	OK(fs_rename(t, &d, "link", &d, "zlink"));
+	listed(t, &d, "", 0, "directory fifo rename symlink zlink ");
+	listed(t, &e, "", 0, "file link ");
+	OK(fs_rename(t, &e, "file", &d, "fifo"));
+	OK(fs_unlink(t, &d, "rename"));
+	OK(fs_rmdir(t, &d, "directory"));
+	listed(t, &d, "", 0, "fifo symlink zlink ");
+	listed(t, &e, "", 0, "link ");
+}
+
+CASE_NEEDS(order_pages, HAS_OPS, "three thousand names come once each, whatever the size of a page")
+{
+	static const uint32_t pages[] = {0, 150, 37};
+	char name[OP_NAME_MAX + 1];
+	unsigned i;
+
+	for (i = 0; i < 3000; i++) {
+		snprintf(name, sizeof(name), "%08x", (unsigned)(i * 2654435761u));
+		a_file(t, name, 0644);
+	}
+	for (i = 0; i < ARRAY_SIZE(pages); i++)
+		EQ(list_all(t, &t->dir, "", pages[i]).n, 3000);
+	TRUE(list_all(t, &t->dir, "80000000", 500).n < 2000);
+}
+
+static void churn(struct test *t, unsigned index, void *arg)
+{
+	char name[24], stored[OP_NAME_MAX + 1];
+	unsigned i;
+	int err;
+
+	for (i = 0; i < 60; i++) {
+		snprintf(name, sizeof(name), "Churn %u %u", index, i % 10);
+		if (index == 0) {
+			list_all(t, &t->dir, "", 7);
+			continue;
+		}
+		err = i % 20 < 10 ? fs_create(t, &t->dir, name, 0644, NULL) : fs_unlink(t, &t->dir, name);
+		OK(err);
+		name[0] = 'c';
+		err = fs_lookup_ci(t, &t->dir, name, stored, NULL);
+		EQ(err, i % 20 < 10 ? 0 : ERR_NOENT);
+	}
+}
+
+CASE_NEEDS(order_race, HAS_OPS, "listings by name and look-ups regardless of case are right while others make and remove names")
+{
+	unsigned i;
+	char name[24];
+
+	for (i = 0; i < 200; i++) {
+		snprintf(name, sizeof(name), "steady %03u", i);
+		a_file(t, name, 0644);
+	}
+	together(t, 4, churn, NULL);
+	EQ(list_all(t, &t->dir, "", 0).n, 200);
+	EQ(count_entries(t, &t->dir), 200);
+}
