@@ -18,6 +18,7 @@
 #define SCORE_MISS 2
 
 #define YIELD_AFTER_NS (2 * NS_PER_US)
+#define YIELDED_NS (5 * NS_PER_US) /* a yield that takes longer let somebody run */
 
 static void score_spell(struct loop *loop, uint64_t length_ns)
 {
@@ -105,16 +106,25 @@ static bool timer_due(const struct loop *loop)
 	return loop_next_deadline(loop) <= loop->now_ns;
 }
 
-/* The peer that is polled may want this very CPU: after the time of an ordinary answer it is let in. */
-static void wait_a_moment(uint64_t spent_ns)
+/*
+ * The peer that is polled may want this very CPU: after the time of an ordinary answer it is let in, and at once if it
+ * was in such need the last time. Answers how long others had the CPU.
+ */
+static uint64_t wait_a_moment(struct loop *loop, uint64_t spent_ns)
 {
-	if (spent_ns < YIELD_AFTER_NS)
+	if (!loop->crowded && spent_ns < YIELD_AFTER_NS) {
 		cpu_relax();
-	else
-		sched_yield();
+		loop->now_ns = loop->engine->clock_ns();
+		return 0;
+	}
+	uint64_t before = loop->engine->clock_ns();
+	sched_yield();
+	loop->now_ns = loop->engine->clock_ns();
+	loop->crowded = loop->now_ns - before > YIELDED_NS;
+	return loop->crowded ? loop->now_ns - before : 0;
 }
 
-/* Polls until something turned up (true), or nothing is expected any more, or the bound has passed. */
+/* Polls until something turned up (true), or nothing is expected any more, or the bound has passed, others' time not counted. */
 static bool spin(struct loop *loop, uint64_t until_ns)
 {
 	uint64_t start_ns = loop->now_ns;
@@ -127,8 +137,9 @@ static bool spin(struct loop *loop, uint64_t until_ns)
 		}
 		if (timer_due(loop))
 			return true;
-		wait_a_moment(loop->now_ns - start_ns);
-		loop->now_ns = loop->engine->clock_ns();
+		uint64_t others_ns = wait_a_moment(loop, loop->now_ns - start_ns);
+		start_ns += others_ns;
+		until_ns += others_ns;
 	}
 	return false;
 }
