@@ -16,6 +16,7 @@
 
 #include "base/hash.h"
 #include "tests/unit/cairn/harness.h"
+#include "tests/unit/cairn/tables.h"
 
 enum { WORKERS = 6, NAMES = 12, SIZE_MAX_LOG = 18 };
 
@@ -277,7 +278,7 @@ static void verify(void *arg)
 	for (uint32_t i = 0; i < WORKERS; i++)
 		verify_worker(job, i);
 	bench_unmount(&job->bench);
-	if (!bench_tables_agree(job->bench.dir))
+	if (!tables_agree(job->bench.dir))
 		job->log->n_failed++;
 }
 

@@ -37,7 +37,4 @@ int bench_attr(struct vfs_node *node, struct op_attr *attr);
 /* bench_names() - how many entries, each given to fn unless that is NULL. */
 uint32_t bench_names(struct vfs_node *dir, void (*fn)(void *arg, const char *name), void *arg);
 
-/* bench_tables_agree() - whether extents, space, inodes and counters tell the same; what differs goes to stderr. Unmounted. */
-bool bench_tables_agree(const char *dir);
-
 #endif

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "harness.h"
+#include "tests/unit/cairn/tables.h"
 
 #define MB (1u << 20)
 
@@ -22,7 +23,7 @@ static void mount_ok(struct bench *b, const char *const *options)
 static void remount(struct bench *b)
 {
 	bench_unmount(b);
-	cr_assert(bench_tables_agree(b->dir));
+	cr_assert(tables_agree(b->dir));
 	mount_ok(b, NULL);
 }
 
@@ -271,7 +272,7 @@ static void check_full(void *arg)
 	cr_assert_eq(bench_remove(b->m->root, "c"), 0);
 	remount(b);
 	bench_unmount(b);
-	cr_assert(bench_tables_agree(b->dir));
+	cr_assert(tables_agree(b->dir));
 	free(data);
 	free(back);
 }
@@ -306,7 +307,7 @@ static void check_full_tables(void *arg)
 	cr_assert_eq(bench_make(b->m->root, "again", OP_TYPE_FILE, &node), 0, "what was freed is used again");
 	vfs_node_put(node);
 	bench_unmount(b);
-	cr_assert(bench_tables_agree(b->dir));
+	cr_assert(tables_agree(b->dir));
 }
 
 Test(cairn, full_tables_can_be_emptied)
@@ -334,7 +335,7 @@ static void check_orphans(void *arg)
 	}
 	cr_assert_eq(st.free_bytes, st.total_bytes, "its blocks come back");
 	bench_unmount(b);
-	cr_assert(bench_tables_agree(b->dir));
+	cr_assert(tables_agree(b->dir));
 	free(data);
 }
 

@@ -1,0 +1,10 @@
+/* Sums over the tables of a store that nobody has open. */
+#ifndef TESTS_UNIT_CAIRN_TABLES_H
+#define TESTS_UNIT_CAIRN_TABLES_H
+
+#include "base/compiler.h"
+
+/* tables_agree() - whether extents, space, inodes and counters tell the same; what differs goes to stderr. */
+bool tables_agree(const char *dir);
+
+#endif
