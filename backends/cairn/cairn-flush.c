@@ -13,7 +13,7 @@ LOG_MODULE("cairn");
 #define AGE_NS (5 * NS_PER_SEC)
 #define PERIOD_NS NS_PER_SEC
 #define PAUSE_NS (100 * NS_PER_MS) /* after a failure */
-#define TRIES 8                    /* nodes that are locked, before others get a turn */
+#define TRIES 64                   /* nodes that are looked at for one that nobody holds */
 
 struct flush {
 	struct cairn_node *n;
@@ -258,8 +258,17 @@ static bool too_much(const struct cairn *fs)
 	return fs->n_dirty > fs->dirty_max / 2;
 }
 
+/* Takes it off the list. Whoever does tells end_flush() the phase. With dirty_lock. */
+static void take(struct cairn *fs, struct cairn_node *n, uint32_t *phase)
+{
+	list_del(&n->dirty_link);
+	n->queued = false;
+	*phase = fs->flush_phase;
+	fs->n_flushing[*phase]++;
+}
+
 /* The longest dirty node, if it has been since before that time. */
-static struct cairn_node *take_dirty(struct cairn *fs, uint64_t before_ns)
+static struct cairn_node *take_dirty(struct cairn *fs, uint64_t before_ns, uint32_t *phase)
 {
 	struct cairn_node *n = NULL;
 	spin_lock(&fs->dirty_lock);
@@ -267,58 +276,100 @@ static struct cairn_node *take_dirty(struct cairn *fs, uint64_t before_ns)
 		n = list_entry(fs->dirty.next, struct cairn_node, dirty_link);
 	if (n && n->dirty_since_ns > before_ns)
 		n = NULL;
-	if (n) {
-		list_del(&n->dirty_link);
-		n->queued = false;
-	}
+	if (n)
+		take(fs, n, phase);
 	spin_unlock(&fs->dirty_lock);
 	return n;
 }
 
+/* The node that was taken is stored, or queued again. */
+static void end_flush(struct cairn *fs, uint32_t phase, int err)
+{
+	fiber_mutex_lock(&fs->flushed_lock);
+	spin_lock(&fs->dirty_lock);
+	fs->n_flush_errors += err != 0;
+	bool last = --fs->n_flushing[phase] == 0;
+	spin_unlock(&fs->dirty_lock);
+	if (last)
+		fiber_cond_broadcast(&fs->flushed);
+	fiber_mutex_unlock(&fs->flushed_lock);
+}
+
+/* Waits for the flushes that have begun, whose nodes are not on the list. One caller at a time. */
+static void wait_for_flushes(struct cairn *fs)
+{
+	fiber_mutex_lock(&fs->flushed_lock);
+	spin_lock(&fs->dirty_lock);
+	uint32_t phase = fs->flush_phase;
+	fs->flush_phase = !phase;
+	spin_unlock(&fs->dirty_lock);
+	while (__atomic_load_n(&fs->n_flushing[phase], __ATOMIC_RELAXED))
+		fiber_cond_wait(&fs->flushed, &fs->flushed_lock);
+	fiber_mutex_unlock(&fs->flushed_lock);
+}
+
 /* With the node locked [r], which is given up, and the reference that the list had. */
-static int flush_one(struct cairn_node *n)
+static int flush_one(struct cairn_node *n, uint32_t phase)
 {
 	struct vfs_node *node = &n->cached.node;
+	struct cairn *fs = cairn_of(n);
 	int err = n->n_dirty || n->changed ? cairn_flush(n, NULL) : 0;
 	fiber_rwlock_rdunlock(vfs_node_lock(node));
 	if (err) {
 		log_error("inode %llu: %s; its data stays in memory", (unsigned long long)cairn_ino(n), err_text(err));
 		cairn_queue(n);
 	}
+	end_flush(fs, phase, err);
 	vfs_node_put(node);
 	return err;
 }
 
 int cairn_flush_all(struct cairn *fs)
 {
-	uint64_t now = loop_now_ns(loop_current());
+	/* Exact: what another thread has queued may be of a time that this loop has not seen yet. */
+	uint64_t now = loop_clock_ns(loop_current());
 	struct cairn_node *n;
+	uint32_t phase;
 	int err = 0;
-	while (!err && (n = take_dirty(fs, now))) {
+	fiber_mutex_lock(&fs->flush_all_lock);
+	uint64_t n_errors = fs->n_flush_errors;
+	while (!err && (n = take_dirty(fs, now, &phase))) {
 		fiber_rwlock_rdlock(vfs_node_lock(&n->cached.node));
-		err = flush_one(n);
+		err = flush_one(n, phase);
 	}
+	if (!err) {
+		wait_for_flushes(fs);
+		err = fs->n_flush_errors == n_errors ? 0 : ERR_IO;
+	}
+	fiber_mutex_unlock(&fs->flush_all_lock);
 	return err;
 }
 
-/* The worker waits for no node: who holds it may be waiting for the worker. */
-static struct cairn_node *take_unlocked(struct cairn *fs, uint64_t before_ns)
+/* The worker waits for no node: who holds it may be waiting for the worker. What is held keeps its place. */
+static struct cairn_node *take_unlocked(struct cairn *fs, uint64_t before_ns, uint32_t *phase)
 {
-	for (int i = 0; i < TRIES; i++) {
-		struct cairn_node *n = take_dirty(fs, before_ns);
-		if (!n || fiber_rwlock_tryrdlock(vfs_node_lock(&n->cached.node)))
-			return n;
-		cairn_queue(n);
-		vfs_node_put(&n->cached.node);
+	struct cairn_node *found = NULL;
+	uint32_t n_tried = 0;
+	spin_lock(&fs->dirty_lock);
+	for (struct list *at = fs->dirty.next; at != &fs->dirty && n_tried < TRIES && !found; at = at->next, n_tried++) {
+		struct cairn_node *n = list_entry(at, struct cairn_node, dirty_link);
+		if (n->dirty_since_ns > before_ns)
+			break;
+		if (fiber_rwlock_tryrdlock(vfs_node_lock(&n->cached.node)))
+			found = n;
 	}
-	return NULL;
+	if (found)
+		take(fs, found, phase);
+	spin_unlock(&fs->dirty_lock);
+	return found;
 }
 
 static bool flush_some(struct cairn *fs)
 {
 	uint64_t now = loop_now_ns(loop_current()), aged = now > AGE_NS ? now - AGE_NS : 0;
-	struct cairn_node *n = take_unlocked(fs, too_much(fs) ? now : aged);
-	if (n && flush_one(n))
+	uint32_t phase;
+	struct cairn_node *n = take_unlocked(fs, too_much(fs) ? now : aged, &phase);
+	if (n && flush_one(n, phase))
 		fiber_sleep_ns(PAUSE_NS);
 	return n != NULL;
 }

@@ -145,6 +145,12 @@ struct cairn {
 	struct fiber_cond synced;
 	struct spinlock dirty_lock;   /* guards the list and the queue of those to reclaim */
 	struct list dirty;            /* of cairn_node.dirty_link, longest dirty first */
+	uint32_t flush_phase;         /* guarded by dirty_lock, as is what follows: nodes that were taken off the list in */
+	uint32_t n_flushing[2];       /* each phase and are not stored yet */
+	uint64_t n_flush_errors;
+	struct fiber_mutex flushed_lock; /* for waiting */
+	struct fiber_cond flushed;    /* no such nodes of one phase any more */
+	struct fiber_mutex flush_all_lock; /* one at a time ends a phase */
 	struct cairn_gone *gone;      /* inodes to reclaim */
 	_Atomic uint64_t n_dirty;     /* blocks in memory */
 	uint64_t dirty_max;
