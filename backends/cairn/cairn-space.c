@@ -143,31 +143,35 @@ int cairn_allocate(struct vfs_node *node, uint64_t offset, uint64_t size, bool k
 		n->inode.attr.size = MAX(n->inode.attr.size, offset + size);
 	cairn_touch(&n->inode, true);
 	int err = allocate(n, offset, size);
-	if (err) {
-		n->inode.attr = before.attr;
-		cairn_queue(n);
-	} else {
+	if (!err) {
 		cairn_touch_base(n, true);
+		return 0;
 	}
+	/* The new size may be stored already. */
+	n->inode.attr = before.attr;
+	if (cairn_flush(n, NULL))
+		cairn_queue(n);
 	return err;
 }
 
 /* ---- punch */
 
+/* Clears [offset, end) as far as it lies in blocks concerned in part; *whole: the others. */
+static int clear_edges(struct cairn_node *n, uint64_t offset, uint64_t end, struct cairn_range *whole)
+{
+	uint64_t first = cairn_blocks(offset), last = end / CAIRN_BLOCK_SIZE;
+	*whole = (struct cairn_range){first, first > last ? 0 : last - first};
+	if (first > last)
+		return clear_part(n, offset, end);
+	int err = clear_part(n, offset, first * CAIRN_BLOCK_SIZE);
+	return err ? err : clear_part(n, last * CAIRN_BLOCK_SIZE, end);
+}
+
 int cairn_deallocate(struct vfs_node *node, uint64_t offset, uint64_t size)
 {
 	struct cairn_node *n = cairn_node(node);
-	uint64_t end = offset + size, first = cairn_blocks(offset), last = end / CAIRN_BLOCK_SIZE;
 	struct cairn_change change = {.unmap.n = 0};
-	int err;
-	if (first > last) {
-		err = clear_part(n, offset, end);
-	} else {
-		err = clear_part(n, offset, first * CAIRN_BLOCK_SIZE);
-		if (!err)
-			err = clear_part(n, last * CAIRN_BLOCK_SIZE, end);
-		change.unmap = (struct cairn_range){first, last - first};
-	}
+	int err = clear_edges(n, offset, offset + size, &change.unmap);
 	if (err)
 		return err;
 	forget(n, change.unmap);
@@ -178,9 +182,57 @@ int cairn_deallocate(struct vfs_node *node, uint64_t offset, uint64_t size)
 	return err;
 }
 
+/* ---- zero */
+
+/* Blocks for what becomes a hole, and for holes among the two concerned in part. */
+static int refill(struct growing *g, struct cairn_range whole, uint64_t first, uint64_t end)
+{
+	int err = whole.n ? fill_hole(g, whole) : 0;
+	if (!err && first < whole.first && !cairn_dirty_block(g->n, first))
+		err = fill_holes(g, first, first + 1);
+	if (!err && end > whole.first + whole.n && !cairn_dirty_block(g->n, end - 1))
+		err = fill_holes(g, end - 1, end);
+	return err;
+}
+
+/* In one transaction: new blocks that read as zeros come for the old ones. */
+static int zero(struct cairn_node *n, uint64_t offset, uint64_t end, uint64_t new_size)
+{
+	struct cairn_inode before = cairn_inode_stored(n);
+	struct growing g = {.n = n};
+	struct cairn_change change = {.unmap.n = 0};
+	int err = clear_edges(n, offset, end, &change.unmap);
+	if (!err)
+		err = refill(&g, change.unmap, offset / CAIRN_BLOCK_SIZE, cairn_blocks(end));
+	if (!err) {
+		forget(n, change.unmap);
+		change.unwritten = g.list;
+		change.n_unwritten = g.n_list;
+		n->inode.attr.size = new_size;
+		cairn_touch(&n->inode, true);
+		err = cairn_flush(n, &change);
+		if (err)
+			n->inode.attr = before.attr;
+	}
+	if (err) {
+		give_back(&g);
+		cairn_queue(n);
+	}
+	free(g.list);
+	return err;
+}
+
 int cairn_zero(struct vfs_node *node, uint64_t offset, uint64_t size, bool keep_size)
 {
-	int err = cairn_deallocate(node, offset, size);
+	struct cairn_node *n = cairn_node(node);
+	uint64_t old = n->inode.attr.size, end = offset + size;
+	int err = zero(n, offset, end, keep_size ? old : MAX(old, end));
+	if (!err)
+		cairn_touch_base(n, true);
+	if (err != ERR_NOSPC)
+		return err;
+	/* A full store has no blocks besides the old ones: these go first. */
+	err = cairn_deallocate(node, offset, size);
 	return err ? err : cairn_allocate(node, offset, size, keep_size);
 }
 
