@@ -18,6 +18,9 @@
 LOG_MODULE("cairn");
 
 #define FILE_MODE 0600
+#define TABLES_NAME "data.mdb"
+#define TABLES_NEW "data.new"
+#define META_PATH_MAX 4096
 #define FLAGS (MDB_NORDAHEAD | MDB_NOTLS | MDB_NOMEMINIT)
 
 static const struct {
@@ -347,9 +350,38 @@ static int open_tables(struct meta *m)
 	return meta_error(rc);
 }
 
+/*
+ * Makes the tables' file under another name first: LMDB writes its first pages without syncing them, and
+ * could not open what a loss of power left of them.
+ */
+static int make_env(struct meta *m)
+{
+	char path[META_PATH_MAX];
+	MDB_env *env;
+	if (faccessat(m->dir_fd, TABLES_NAME, F_OK, 0) == 0 || errno != ENOENT)
+		return 0;
+	if (snprintf(path, sizeof(path), "%s/%s", m->cfg.dir, TABLES_NEW) >= (int)sizeof(path))
+		return ERR_NAMETOOLONG;
+	if (unlinkat(m->dir_fd, TABLES_NEW, 0) && errno != ENOENT)
+		return err_from_errno(errno);
+	int rc = mdb_env_create(&env);
+	if (rc)
+		return meta_error(rc);
+	rc = mdb_env_open(env, path, MDB_NOSUBDIR | MDB_NOLOCK, FILE_MODE);
+	if (rc == 0)
+		rc = mdb_env_sync(env, 1);
+	mdb_env_close(env);
+	if (rc)
+		return meta_error(rc);
+	return renameat(m->dir_fd, TABLES_NEW, m->dir_fd, TABLES_NAME) ? err_from_errno(errno) : 0;
+}
+
 static int open_env(struct meta *m)
 {
-	int dead, rc = mdb_env_create(&m->env);
+	int dead, err = m->cfg.read_only ? 0 : make_env(m);
+	if (err)
+		return err;
+	int rc = mdb_env_create(&m->env);
 	if (rc)
 		return meta_error(rc);
 	mdb_env_set_maxdbs(m->env, META_N_TABLES);
