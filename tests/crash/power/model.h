@@ -1,0 +1,127 @@
+/*
+ * What must be in the store: the steps of the workload, and what follows from those that were answered.
+ *
+ * Several workers each change names and objects of their own, in directories that they share and in some of their
+ * own; a worker makes one step after the other. So a worker's part of the store is, after a crash, as after one of
+ * its steps: the last that had to be durable, or a later one. Names and attributes are followed apart from
+ * contents, for which unstable writes and commits make other steps the last.
+ */
+#ifndef TESTS_CRASH_POWER_MODEL_H
+#define TESTS_CRASH_POWER_MODEL_H
+
+#include "base/compiler.h"
+
+enum {
+	WORKERS = 4,
+	N_SHARED = 2,                 /* directories of all workers */
+	N_OWN = 3,                    /* directories of one */
+	N_DIRS = N_SHARED + N_OWN,
+	N_SLOTS = 5,                  /* names of one worker in a directory */
+	N_XATTRS = 2,
+	N_OBJECTS = 160,              /* ever made by one worker */
+	FILE_MAX = 192 * 1024,
+	XATTR_MAX = 1500,
+	NONE = 0xffff,
+};
+
+enum step_kind {
+	STEP_CREATE, STEP_MKDIR, STEP_SYMLINK, STEP_LINK, STEP_RENAME, STEP_EXCHANGE, STEP_REMOVE, STEP_CHMOD, STEP_SET_XATTR,
+	STEP_REMOVE_XATTR, STEP_LAST_OF_NAMES = STEP_REMOVE_XATTR,
+	STEP_WRITE, STEP_TRUNCATE, STEP_ALLOCATE, STEP_PUNCH, STEP_ZERO, STEP_COPY, STEP_LAST_OF_DATA = STEP_COPY,
+	STEP_COMMIT, STEP_SYNC, STEP_READ, STEP_LIST, N_STEP_KINDS
+};
+
+struct step {
+	uint8_t kind;           /* enum step_kind */
+	uint8_t worker;
+	uint8_t lazy;           /* OP_F_LAZY */
+	uint8_t stability;      /* asked for */
+	uint8_t dir, slot;      /* directory of the worker's, name in it */
+	uint8_t to_dir, to_slot;
+	uint16_t obj;           /* acted on or made */
+	uint16_t other;         /* what a rename replaces or exchanges; where a copy comes from; or NONE */
+	uint32_t seed;          /* bytes, mode, value, target */
+	uint32_t size;
+	uint32_t offset, to_offset;
+	/* the answer */
+	int32_t err;
+	uint32_t answered;
+	uint64_t fileid;        /* of what was made */
+	uint64_t change;        /* of obj */
+};
+
+struct object {
+	uint8_t type;           /* enum op_type; 0: not made */
+	uint8_t own;            /* a directory: which of the worker's */
+	uint8_t n_links;
+	uint32_t mode;
+	uint32_t seed;          /* a link's target */
+	uint32_t xattrs[N_XATTRS]; /* seeds, 0: none */
+	uint64_t fileid;        /* 0: never told */
+};
+
+/* Names and attributes of one worker's part. */
+struct names {
+	uint16_t slots[N_DIRS][N_SLOTS]; /* objects, NONE: no such name */
+	uint16_t own[N_OWN];             /* the directory's object, NONE: it is not there */
+	struct object objects[N_OBJECTS];
+	uint16_t n_objects;
+};
+
+struct content {
+	uint32_t size;
+	uint8_t *bytes; /* FILE_MAX of them; NULL: all zeros */
+};
+
+/* A step that may or may not be there; a copy's with the bytes that were copied. */
+struct maybe {
+	const struct step *step;
+	uint8_t *bytes;
+};
+
+struct pending {
+	struct maybe *list;
+	uint32_t n, max;
+};
+
+/* An object's bytes: as they must be at least, what was done since, and as they are. */
+struct data {
+	struct content floor;
+	struct pending pending;
+	struct content now;
+	uint64_t told_floor; /* change counters that were told: the last of a state that must last, */
+	uint64_t told_max;   /* and the last */
+};
+
+struct part {
+	struct names floor;
+	struct pending pending; /* of names and attributes */
+	struct names now;
+	struct data data[N_OBJECTS];
+	const struct step *under_way;
+};
+
+struct model {
+	struct part parts[WORKERS];
+};
+
+struct model *model_create(void);
+void model_destroy(struct model *m);
+/* model_begin() - the step is under way: it may be there from now on. model_end() - it was answered with success. */
+void model_begin(struct model *m, const struct step *s);
+void model_end(struct model *m, const struct step *s);
+
+/* names_step() - what a step does to names and attributes. content_step() - to its object's bytes; copied: the bytes of a copy. */
+void names_step(struct names *n, const struct step *s);
+void content_step(struct content *c, const struct step *s, const uint8_t *copied);
+void content_set(struct content *to, const struct content *from);
+void content_free(struct content *c);
+
+/* The texts and bytes that a step stands for. */
+void name_of(unsigned worker, unsigned slot, char name[256]);
+void target_of(uint32_t seed, char target[64]);
+void fill_bytes(uint32_t seed, uint8_t *bytes, uint32_t size);
+uint32_t xattr_size(uint32_t seed);
+const char *step_name(const struct step *s);
+
+#endif
