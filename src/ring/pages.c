@@ -40,6 +40,8 @@ struct pages {
 	uint32_t n_chunks;
 	uint32_t n_limit; /* chunks in use at most */
 	struct chunk *chunks;
+	bool (*reclaim)(void *arg);
+	void *reclaim_arg;
 	_Alignas(CACHE_LINE) struct spinlock lock; /* guards what follows */
 	struct stack hot;
 	struct stack cold;
@@ -158,6 +160,8 @@ static void clear(uint8_t *data, uint32_t from, uint32_t to)
 int pages_alloc(struct pages *p, uint32_t keep_from, uint32_t keep_to, uint32_t *chunk)
 {
 	uint32_t c = take_free(p);
+	while (c == PAGE_CHUNK_NONE && p->reclaim && p->reclaim(p->reclaim_arg))
+		c = take_free(p);
 	if (c == PAGE_CHUNK_NONE)
 		return ERR_NOSPC;
 	uint8_t *data = p->base + pages_offset(c);
@@ -202,6 +206,12 @@ void pages_put_touched(struct pages *p, uint32_t chunk, uint16_t touched)
 {
 	p->chunks[chunk].touched = touched;
 	pages_put(p, chunk);
+}
+
+void pages_set_reclaim(struct pages *p, bool (*fn)(void *arg), void *arg)
+{
+	p->reclaim = fn;
+	p->reclaim_arg = arg;
 }
 
 uint32_t pages_refs(const struct pages *p, uint32_t chunk)

@@ -40,6 +40,12 @@ void pages_put(struct pages *pages, uint32_t chunk);
 void pages_put_touched(struct pages *pages, uint32_t chunk, uint16_t touched);
 uint32_t pages_refs(const struct pages *pages, uint32_t chunk);
 
+/*
+ * pages_set_reclaim() - fn is called by pages_alloc() at the limit, on any thread, to put chunks that are not needed
+ * urgently; false: it had none. It must neither park nor allocate chunks. NULL: none. Before the arena is shared.
+ */
+void pages_set_reclaim(struct pages *pages, bool (*fn)(void *arg), void *arg);
+
 static inline uint64_t pages_offset(uint32_t chunk)
 {
 	return (uint64_t)chunk * PAGE_CHUNK_SIZE;
