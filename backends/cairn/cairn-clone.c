@@ -76,9 +76,11 @@ static int copy_record(struct cloning *c)
 		err = cairn_reserve_dirty(c->to, block, 1, false, &charged);
 	if (err)
 		return err;
-	memcpy(cairn_mark_dirty(c->to, block), bytes, CAIRN_BLOCK_SIZE);
-	c->at++;
-	return 0;
+	err = cairn_put_dirty(c->to, block, bytes);
+	if (err)
+		cairn_refund(cairn_of(c->to), charged);
+	c->at += !err;
+	return err;
 }
 
 static int clone_all(struct cloning *c)
@@ -115,7 +117,7 @@ int cairn_clone(struct vfs_node *from, uint64_t offset, struct vfs_node *to, uin
 	err = clone_all(&c);
 	if (err) {
 		n->inode.attr = before.attr;
-		cairn_refund(cairn_of(n), cairn_drop_dirty(n, 0, CAIRN_BLOCKS_MAX));
+		cairn_refund(cairn_of(n), cairn_forget(n, 0, CAIRN_BLOCKS_MAX));
 		cairn_queue(n);
 	}
 	free(c.list);

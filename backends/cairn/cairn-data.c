@@ -1,111 +1,55 @@
 /*
- * Reading and writing. A read is assembled in chunks of the page arena: extents are read into them and
- * verified block by block, then dirty blocks are laid over. A write gathers in memory; what asks for
- * stability is flushed before it is answered.
+ * Reading and writing. A read refers to pages of the block cache, after what is absent was filled. A write goes to
+ * pages, which it holds, or whose memory it brings along; what asks for stability is flushed before it is answered.
  */
 #include <string.h>
 
 #include "backends/cairn/cairn.h"
+#include "vfs/source.h"
 
-#define READ_CHUNKS (OP_IO_MAX / PAGE_CHUNK_SIZE + 1)
-#define BLOCKS_PER_CHUNK (PAGE_CHUNK_SIZE / CAIRN_BLOCK_SIZE)
-
-/* ---- read: memory for [first, end) blocks, laid out as in the file's chunks of 64 KiB */
-
-struct reading {
-	struct cairn_node *n;
-	uint64_t first_chunk;
-	uint32_t n_chunks;
-	uint32_t chunks[READ_CHUNKS];
-	uint64_t offset, end; /* bytes asked for */
+/* The part of [from, to) within the page that has from. */
+struct piece {
+	uint64_t index;
+	uint32_t at;
+	uint32_t size;
 };
 
-static uint8_t *block_at(const struct reading *r, uint64_t block)
+static struct piece piece_of(uint64_t from, uint64_t to)
 {
-	uint64_t i = block / BLOCKS_PER_CHUNK - r->first_chunk;
-	return pages_base(r->n->cached.node.mount->pages) + pages_offset(r->chunks[i]) +
-	       block % BLOCKS_PER_CHUNK * CAIRN_BLOCK_SIZE;
+	struct piece p = {from / PAGE_CHUNK_SIZE, (uint32_t)(from % PAGE_CHUNK_SIZE), 0};
+	p.size = (uint32_t)MIN((uint64_t)(PAGE_CHUNK_SIZE - p.at), to - from);
+	return p;
 }
 
-static int take_chunks(struct reading *r)
+/* Blocks that a piece touches, and those it covers whole. */
+static uint16_t touched(const struct piece *p)
 {
-	uint64_t last = (r->end - 1) / PAGE_CHUNK_SIZE;
-	r->first_chunk = r->offset / PAGE_CHUNK_SIZE;
-	for (uint64_t i = r->first_chunk; i <= last; i++) {
-		int err = pages_alloc(r->n->cached.node.mount->pages, 0, PAGE_CHUNK_SIZE, &r->chunks[r->n_chunks]);
-		if (err)
-			return err == ERR_NOSPC ? ERR_DELAY : err;
-		r->n_chunks++;
-	}
-	return 0;
+	uint32_t first = p->at / CAIRN_BLOCK_SIZE, last = (p->at + p->size - 1) / CAIRN_BLOCK_SIZE;
+	return (uint16_t)((BLOCKS_ALL >> (CAIRN_CHUNK_BLOCKS - 1 - last)) & (BLOCKS_ALL << first));
 }
 
-static int read_written(struct reading *r, const struct cairn_extent *e, uint64_t n)
+static uint16_t covered(const struct piece *p)
 {
-	struct iovec iov[READ_CHUNKS];
-	int n_iov = 0, err;
-	for (uint64_t i = 0; i < n; i++) {
-		if (i && (e->first + i) % BLOCKS_PER_CHUNK)
-			iov[n_iov - 1].iov_len += CAIRN_BLOCK_SIZE;
-		else
-			iov[n_iov++] = (struct iovec){block_at(r, e->first + i), CAIRN_BLOCK_SIZE};
-	}
-	err = cairn_blocks_read(cairn_of(r->n), e->place, iov, n_iov);
-	for (uint64_t i = 0; !err && i < n; i++)
-		err = cairn_verify(r->n, e, e->first + i, block_at(r, e->first + i));
-	return err;
+	uint32_t first = ALIGN_UP(p->at, CAIRN_BLOCK_SIZE) / CAIRN_BLOCK_SIZE, end = (p->at + p->size) / CAIRN_BLOCK_SIZE;
+	return first < end ? (uint16_t)((BLOCKS_ALL >> (CAIRN_CHUNK_BLOCKS - end)) & (BLOCKS_ALL << first)) : 0;
 }
 
-/* Fills from block on, up to end or the end of what is found there. */
-static int read_extent(struct reading *r, uint64_t block, uint64_t end, uint64_t *next)
+/* ---- read */
+
+/* From an absent block on: all that is left at once. */
+static int read_absent(struct vfs_call *call, struct cairn_node *n, uint64_t offset, uint64_t end)
 {
-	struct cairn_extent e;
-	int err = cairn_extent_at(r->n, block, &e);
+	struct pages *pages = n->cached.node.mount->pages;
+	uint32_t chunks[CAIRN_FILL_PAGES], i = 0;
+	int err = cairn_fill(n, offset / CAIRN_BLOCK_SIZE, cairn_blocks(end), chunks);
 	if (err)
 		return err;
-	uint64_t n = MIN(e.n, end - block);
-	*next = block + n;
-	if (e.kind == CAIRN_WRITTEN)
-		return read_written(r, &e, n);
-	if (e.kind == CAIRN_IN_RECORD)
-		return cairn_load_inline(r->n, block_at(r, block));
-	if (e.kind == CAIRN_LOST)
-		return ERR_IO;
-	for (uint64_t i = 0; i < n; i++)
-		memset(block_at(r, block + i), 0, CAIRN_BLOCK_SIZE);
-	return 0;
-}
-
-static int fill(struct reading *r)
-{
-	uint64_t at = r->offset / CAIRN_BLOCK_SIZE, end = cairn_blocks(r->end);
-	int err = 0;
-	while (!err && at < end) {
-		const uint8_t *dirty = cairn_dirty_block(r->n, at);
-		if (dirty) {
-			memcpy(block_at(r, at), dirty, CAIRN_BLOCK_SIZE);
-			at++;
-			continue;
-		}
-		uint64_t stop = at;
-		if (!cairn_next_dirty(r->n, &stop) || stop > end)
-			stop = end;
-		err = read_extent(r, at, stop, &at);
-	}
-	return err;
-}
-
-static int answer(struct vfs_call *call, struct reading *r)
-{
-	uint64_t at = r->offset;
-	int err = 0;
-	for (uint32_t i = 0; i < r->n_chunks; i++) {
-		uint64_t end = MIN((r->first_chunk + i + 1) * PAGE_CHUNK_SIZE, r->end);
+	for (struct piece p; offset < end; offset += p.size, i++) {
+		p = piece_of(offset, end);
 		if (err)
-			pages_put(r->n->cached.node.mount->pages, r->chunks[i]);
+			pages_put(pages, chunks[i]);
 		else
-			err = vfs_call_chunk(call, r->chunks[i], (uint32_t)(at % PAGE_CHUNK_SIZE), (uint32_t)(end - at));
-		at = end;
+			err = vfs_call_chunk(call, chunks[i], p.at, p.size);
 	}
 	return err;
 }
@@ -113,67 +57,73 @@ static int answer(struct vfs_call *call, struct reading *r)
 int cairn_read(struct vfs_call *call, struct vfs_node *node, uint64_t offset, uint32_t size)
 {
 	struct cairn_node *n = cairn_node(node);
-	struct reading r = {.n = n, .offset = offset, .end = offset + size};
-	fiber_rwlock_rdlock(&n->data_lock);
-	int err = take_chunks(&r);
-	if (!err)
-		err = fill(&r);
-	fiber_rwlock_rdunlock(&n->data_lock);
-	if (err) {
-		for (uint32_t i = 0; i < r.n_chunks; i++)
-			pages_put(node->mount->pages, r.chunks[i]);
-		return err;
+	uint64_t end = offset + size;
+	uint32_t chunk;
+	int err = 0;
+	for (struct piece p; !err && offset < end; offset += p.size) {
+		p = piece_of(offset, end);
+		struct block_key key = cairn_page_key(n, p.index);
+		if (!block_find(cairn_of(n)->cache, &key, touched(&p), &chunk))
+			break;
+		err = vfs_call_chunk(call, chunk, p.at, p.size);
 	}
-	cairn_stamp_read(n);
-	return answer(call, &r);
+	if (!err && offset < end)
+		err = read_absent(call, n, offset, end);
+	if (!err)
+		cairn_stamp_read(n);
+	return err;
 }
 
 /* ---- write */
 
-/* Where the payload stands. */
-struct source {
-	const struct vfs_write *w;
-	int i;       /* the current entry */
-	size_t done; /* bytes of it that were taken */
-};
-
-static void take_bytes(struct source *s, uint8_t *to, size_t size)
-{
-	while (size) {
-		const struct iovec *v = &s->w->iov[s->i];
-		size_t n = MIN(v->iov_len - s->done, size);
-		memcpy(to, (const uint8_t *)v->iov_base + s->done, n);
-		to += n;
-		size -= n;
-		s->done += n;
-		if (s->done == v->iov_len) {
-			s->i++;
-			s->done = 0;
-		}
-	}
-}
-
 /* Blocks that are written in part need the rest of their bytes. */
 static int load_edges(struct cairn_node *n, uint64_t offset, uint64_t end)
 {
-	uint8_t *bytes;
 	uint64_t first = offset / CAIRN_BLOCK_SIZE, last = (end - 1) / CAIRN_BLOCK_SIZE;
 	bool head = offset % CAIRN_BLOCK_SIZE, tail = end % CAIRN_BLOCK_SIZE;
-	int err = head || (tail && first == last) ? cairn_load_dirty(n, first, &bytes) : 0;
+	int err = head || (tail && first == last) ? cairn_fill(n, first, first + 1, NULL) : 0;
 	if (!err && tail && last != first)
-		err = cairn_load_dirty(n, last, &bytes);
+		err = cairn_fill(n, last, last + 1, NULL);
+	return err;
+}
+
+/* The chunk that may take a whole page's place, or none. */
+static uint32_t adoptable(const struct vfs_source *s, const struct piece *p)
+{
+	return p->size == PAGE_CHUNK_SIZE ? vfs_source_chunk(s) : PAGE_CHUNK_NONE;
+}
+
+/* After this nothing fails. */
+static int own_pages(struct cairn_node *n, const struct vfs_write *w)
+{
+	struct vfs_source s = {w, 0, 0};
+	uint64_t at = w->offset, end = w->offset + w->size;
+	int err = 0;
+	for (struct piece p; !err && at < end; at += p.size) {
+		p = piece_of(at, end);
+		if (!adoptable(&s, &p))
+			err = cairn_own_page(n, cairn_chunk_at(n, p.index), covered(&p));
+		vfs_source_skip(&s, p.size);
+	}
 	return err;
 }
 
 static void copy_in(struct cairn_node *n, const struct vfs_write *w)
 {
-	struct source s = {w, 0, 0};
+	struct block_cache *cache = cairn_of(n)->cache;
+	struct vfs_source s = {w, 0, 0};
 	uint64_t at = w->offset, end = w->offset + w->size;
-	while (at < end) {
-		uint32_t in_block = (uint32_t)(at % CAIRN_BLOCK_SIZE);
-		uint64_t size = MIN((uint64_t)(CAIRN_BLOCK_SIZE - in_block), end - at);
-		take_bytes(&s, cairn_mark_dirty(n, at / CAIRN_BLOCK_SIZE) + in_block, size);
-		at += size;
+	for (struct piece p; at < end; at += p.size) {
+		p = piece_of(at, end);
+		struct cairn_chunk *c = cairn_chunk_at(n, p.index);
+		uint32_t chunk = adoptable(&s, &p);
+		if (chunk) {
+			block_adopt(cache, c->page, chunk);
+			vfs_source_skip(&s, p.size);
+		} else {
+			vfs_source_take(&s, block_bytes(cache, c->page) + p.at, p.size);
+		}
+		cairn_mark_dirty(n, c, touched(&p));
 	}
 }
 
@@ -187,19 +137,29 @@ static bool is_allocated(struct cairn_node *n, uint64_t first, uint64_t n_blocks
 	return true;
 }
 
+static int reserve(struct cairn_node *n, uint64_t first, uint64_t n_blocks, uint64_t *charged)
+{
+	int err = cairn_reserve_dirty(n, first, n_blocks, false, charged);
+	if (err == ERR_NOSPC && is_allocated(n, first, n_blocks))
+		err = cairn_reserve_dirty(n, first, n_blocks, true, charged);
+	else if (err == ERR_NOSPC && cairn_make_room(cairn_of(n), CAIRN_ROOM_NS))
+		err = cairn_reserve_dirty(n, first, n_blocks, false, charged);
+	return err;
+}
+
 static int gather(struct cairn_node *n, const struct vfs_write *w)
 {
 	uint64_t first = w->offset / CAIRN_BLOCK_SIZE, n_blocks = cairn_blocks(w->offset + w->size) - first;
 	uint64_t charged, before = n->n_dirty;
-	int err = cairn_reserve_dirty(n, first, n_blocks, false, &charged);
-	if (err == ERR_NOSPC && is_allocated(n, first, n_blocks))
-		err = cairn_reserve_dirty(n, first, n_blocks, true, &charged);
-	else if (err == ERR_NOSPC && cairn_make_room(cairn_of(n), CAIRN_ROOM_NS))
-		err = cairn_reserve_dirty(n, first, n_blocks, false, &charged);
+	int err = reserve(n, first, n_blocks, &charged);
 	if (err)
 		return err;
 	err = load_edges(n, w->offset, w->offset + w->size);
 	if (!err)
+		err = own_pages(n, w);
+	if (err)
+		cairn_prune(n, first, n_blocks);
+	else
 		copy_in(n, w);
 	cairn_refund(cairn_of(n), charged - (n->n_dirty - before));
 	return err;
@@ -210,6 +170,9 @@ int cairn_write(struct vfs_call *call, struct vfs_node *node, struct vfs_write *
 	struct cairn_node *n = cairn_node(node);
 	bool stable = w->stability != WRITE_UNSTABLE;
 	int err = gather(n, w);
+	/* The page arena may be full of what this file has not stored yet. */
+	if (err == ERR_DELAY && n->n_dirty && !cairn_flush(n, NULL))
+		err = gather(n, w);
 	if (err)
 		return err;
 	n->inode.attr.size = MAX(n->inode.attr.size, w->offset + w->size);

@@ -121,13 +121,12 @@ int cairn_unmap(struct cairn_node *n, struct meta_txn *txn, const struct cairn_r
 
 /* ---- bytes */
 
-int cairn_verify(const struct cairn_node *n, const struct cairn_extent *e, uint64_t at, const uint8_t *bytes)
+int cairn_verify(const struct cairn_node *n, uint64_t block, uint64_t place, uint32_t sum, const uint8_t *bytes)
 {
-	uint64_t i = at - e->first;
-	if (likely(cairn_block_sum(bytes) == e->sums[i]))
+	if (likely(cairn_block_sum(bytes) == sum))
 		return 0;
 	log_error("inode %llu: block %llu is damaged, at block %llu of the store", (unsigned long long)cairn_ino(n),
-	          (unsigned long long)at, (unsigned long long)(e->place + i));
+	          (unsigned long long)block, (unsigned long long)place);
 	return ERR_IO;
 }
 
@@ -138,23 +137,4 @@ int cairn_load_inline(struct cairn_node *n, uint8_t *bytes)
 	memset(bytes, 0, CAIRN_BLOCK_SIZE);
 	int err = meta_get(cairn_of(n)->meta, META_INLINE, &key, bytes, &size);
 	return err == ERR_NOENT || err == ERR_TOOSMALL ? ERR_IO : err;
-}
-
-int cairn_load_block(struct cairn_node *n, uint64_t block, uint8_t *bytes)
-{
-	struct cairn_extent e;
-	struct iovec iov = {bytes, CAIRN_BLOCK_SIZE};
-	int err = cairn_extent_at(n, block, &e);
-	if (err)
-		return err;
-	if (e.kind == CAIRN_IN_RECORD)
-		return cairn_load_inline(n, bytes);
-	if (e.kind == CAIRN_LOST)
-		return ERR_IO;
-	if (e.kind != CAIRN_WRITTEN) {
-		memset(bytes, 0, CAIRN_BLOCK_SIZE);
-		return 0;
-	}
-	err = cairn_blocks_read(cairn_of(n), e.place, &iov, 1);
-	return err ? err : cairn_verify(n, &e, block, bytes);
 }

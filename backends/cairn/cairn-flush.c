@@ -37,7 +37,7 @@ static int write_extent(struct flush *f, struct cairn_extent *e)
 	struct iovec iov[CAIRN_EXTENT_MAX / CAIRN_CHUNK_BLOCKS + 1];
 	int n_iov = 0;
 	for (uint64_t i = 0; i < e->n; i++) {
-		uint8_t *bytes = cairn_dirty_block(f->n, e->first + i);
+		uint8_t *bytes = (uint8_t *)cairn_dirty_block(f->n, e->first + i);
 		e->sums[i] = cairn_block_sum(bytes);
 		if (i && (e->first + i) % CAIRN_CHUNK_BLOCKS)
 			iov[n_iov - 1].iov_len += CAIRN_BLOCK_SIZE;
@@ -203,10 +203,13 @@ static void show(struct flush *f)
 	for (uint32_t i = 0; f->change && i < f->change->n_unwritten; i++)
 		unwritten += f->change->unwritten[i].n;
 	fiber_rwlock_wrlock(&n->data_lock);
-	uint64_t dropped = cairn_drop_dirty(n, 0, CAIRN_BLOCKS_MAX);
 	__atomic_store_n(&n->inode.n_blocks, f->inode.n_blocks, __ATOMIC_RELAXED);
 	__atomic_store_n(&n->inode.flags, f->inode.flags, __ATOMIC_RELAXED);
 	__atomic_store_n(&n->inode.inline_size, f->inode.inline_size, __ATOMIC_RELAXED);
+	uint64_t dropped = cairn_drop_dirty(n, 0, CAIRN_BLOCKS_MAX);
+	if (f->change && f->change->unmap.n)
+		block_drop(f->fs->cache, f->fs->cache_store, cairn_ino(n), f->change->unmap.first,
+		           f->change->unmap.first + f->change->unmap.n);
 	fiber_rwlock_wrunlock(&n->data_lock);
 	/* What is overwritten is not worth it: the next write takes those blocks. */
 	if (f->change && f->change->unmap.n)

@@ -160,7 +160,8 @@ void cairn_node_destroy(struct cached_node *cached)
 	struct cairn_node *n = container_of(cached, struct cairn_node, cached);
 	struct cairn *fs = cairn_of(n);
 	struct vfs_node *base = cached->node.base;
-	cairn_refund(fs, cairn_drop_dirty(n, 0, CAIRN_BLOCKS_MAX));
+	if (n->n_dirty || cached->dead)
+		cairn_refund(fs, cairn_forget(n, 0, CAIRN_BLOCKS_MAX));
 	if (cached->dead)
 		cairn_reclaim_later(fs, cairn_ino(n));
 	free(cached->node.acl);

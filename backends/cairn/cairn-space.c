@@ -22,13 +22,15 @@ static int clear_part(struct cairn_node *n, uint64_t from, uint64_t to)
 	err = cairn_load_dirty(n, block, &bytes);
 	if (!err)
 		memset(bytes + from % CAIRN_BLOCK_SIZE, 0, to - from);
+	else
+		cairn_prune(n, block, 1);
 	cairn_refund(cairn_of(n), charged - (n->n_dirty - before));
 	return err;
 }
 
 static void forget(struct cairn_node *n, struct cairn_range r)
 {
-	cairn_refund(cairn_of(n), cairn_drop_dirty(n, r.first, r.first + r.n));
+	cairn_refund(cairn_of(n), cairn_forget(n, r.first, r.first + r.n));
 }
 
 int cairn_resize(struct cairn_node *n, uint64_t size)

@@ -222,6 +222,7 @@ static int close_meta(void *arg)
 static void store_free(struct cairn *fs)
 {
 	node_cache_fini(&fs->nodes);
+	block_drop_store(fs->cache, fs->cache_store);
 	while (fs->gone) {
 		struct cairn_gone *g = fs->gone;
 		fs->gone = g->next;
@@ -245,6 +246,8 @@ static struct cairn *store_new(struct vfs_mount *m, const struct mount_options *
 		return NULL;
 	memset(fs, 0, sizeof(*fs));
 	fs->mount = m;
+	fs->cache = m->cache;
+	fs->cache_store = block_cache_store(m->cache);
 	fs->dir_fd = fs->lock_fd = fs->data_fd = -1;
 	fs->dirty_max = mo->cache / CAIRN_BLOCK_SIZE;
 	list_init(&fs->dirty);
@@ -338,7 +341,7 @@ static int statfs_store(struct vfs_mount *m, struct op_statfs *st)
 
 const struct backend_ops cairn_backend = {
 	.abi = VFS_BACKEND_ABI,
-	.caps = VFS_CAP_PERSISTENT | VFS_CAP_SPARSE | VFS_CAP_XATTR | VFS_CAP_ACL,
+	.caps = VFS_CAP_PERSISTENT | VFS_CAP_ADOPT | VFS_CAP_SPARSE | VFS_CAP_XATTR | VFS_CAP_ACL,
 	.name = "cairn",
 	.summary = "a store of its own in a directory: transactional, checksummed, copy-on-write",
 	.options = options,

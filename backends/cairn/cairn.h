@@ -7,10 +7,15 @@
  * then commits one transaction: new extents, freed ones, the inode. Until that transaction is durable the old
  * blocks are untouched; only after it they may be reused. So a crash finds either the old file or the new.
  *
- * Locks. What a node holds is guarded by the lock that the VFS takes, except its dirty blocks and the blocks
- * they replace: a flush runs under the shared lock beside readers, holds flush_lock, and takes data_lock
- * exclusively for the moment in which dirty blocks become extents and old blocks become free; readers hold
- * data_lock shared. Order: node lock, flush_lock, data_lock, refs_lock, then the store's other locks, which are leaves.
+ * Reading. All bytes of files are read from, and written to, pages of the block cache (vfs/block-cache.h), keyed by inode
+ * and index. Dirty blocks are in pages that are held until a flush has stored them; then they are ordinary cached
+ * blocks. A block is verified once, when it is read into its page.
+ *
+ * Locks. What a node holds is guarded by the lock that the VFS takes, except which blocks are dirty: a flush runs under
+ * the shared lock beside readers, holds flush_lock, and takes data_lock exclusively for the moment in which dirty
+ * blocks become extents. Who looks for dirty blocks and extents together holds data_lock shared. Who reads bytes
+ * need not: a dirty block is present in its page, and before it may leave, its extent is committed and the inode tells.
+ * Order: node lock, flush_lock, data_lock, refs_lock, then the store's other locks, which are leaves.
  */
 #ifndef CAIRN_CAIRN_H
 #define CAIRN_CAIRN_H
@@ -20,10 +25,11 @@
 #include "base/spinlock.h"
 #include "base/tree.h"
 #include "vfs/backend.h"
+#include "vfs/block-cache.h"
 #include "vfs/node-cache.h"
 
 #define CAIRN_ROOT_INODE 1
-#define CAIRN_CHUNK_BLOCKS 16u /* of one piece of dirty memory */
+#define CAIRN_CHUNK_BLOCKS BLOCKS_PER_PAGE
 #define CAIRN_NO_BLOCK UINT64_MAX
 #define CAIRN_BLOCKS_MAX (1ULL << 51) /* of a file: 2^63 bytes */
 
@@ -119,6 +125,8 @@ struct cairn_ranges {
 struct cairn {
 	struct vfs_mount *mount;
 	struct meta *meta;
+	struct block_cache *cache;
+	uint64_t cache_store;         /* number of this store there */
 	struct cairn_super super;
 	int dir_fd;
 	int lock_fd;
@@ -172,8 +180,8 @@ struct cairn_gone {
 struct cairn_chunk {
 	struct tree_node node;
 	uint64_t index;
-	uint16_t dirty;  /* a bit for each block */
-	uint8_t *bytes;
+	uint16_t dirty;          /* a bit for each block; those are present in the page */
+	struct block_page *page; /* held */
 };
 
 struct cairn_node {
@@ -258,12 +266,14 @@ int cairn_unmap(struct cairn_node *n, struct meta_txn *txn, const struct cairn_r
 /* cairn_ranges_sort() - in order, neighbours joined. cairn_ranges_total() - blocks. */
 void cairn_ranges_sort(struct cairn_ranges *r);
 uint64_t cairn_ranges_total(const struct cairn_ranges *r);
-/* cairn_load_block() - the stored bytes of one block, zeros where nothing is. Parks. */
-int cairn_load_block(struct cairn_node *n, uint64_t block, uint8_t *bytes);
 /* cairn_load_inline() - block 0 of a file that has it in its record. */
 int cairn_load_inline(struct cairn_node *n, uint8_t *bytes);
-/* cairn_verify() - whether n blocks at bytes are what extent e has from its block at on. */
-int cairn_verify(const struct cairn_node *n, const struct cairn_extent *e, uint64_t at, const uint8_t *bytes);
+/* cairn_verify() - whether the bytes of a block of the file, read from place, have the checksum that they should. ERR_IO. */
+int cairn_verify(const struct cairn_node *n, uint64_t block, uint64_t place, uint32_t sum, const uint8_t *bytes);
+
+/* ---- cairn-fill.c: from the store into pages */
+
+#define CAIRN_FILL_PAGES (OP_IO_MAX / PAGE_CHUNK_SIZE + 1)
 
 /* ---- cairn-share.c: who uses the store's blocks */
 
@@ -307,22 +317,46 @@ int cairn_refs_commit(struct cairn *fs, struct meta_txn *txn, struct cairn_refs 
 
 int cairn_clone(struct vfs_node *from, uint64_t offset, struct vfs_node *to, uint64_t to_offset, uint64_t size);
 
-/* ---- cairn-cache.c: dirty blocks in memory */
+static inline struct block_key cairn_page_key(const struct cairn_node *n, uint64_t index)
+{
+	return (struct block_key){cairn_of(n)->cache_store, cairn_ino(n), index};
+}
+
+/*
+ * cairn_fill() - brings blocks [first, end), in at most CAIRN_FILL_PAGES pages, into the cache. If chunks is not NULL it
+ * gets a reference to the memory of each page, with all of those blocks. Node lock held. Parks. ERR_IO: some
+ * could not be read or don't check; ERR_DELAY: no memory now.
+ */
+int cairn_fill(struct cairn_node *n, uint64_t first, uint64_t end, uint32_t *chunks);
+
+/* ---- cairn-cache.c: dirty blocks in memory; under the exclusive lock, but for looking */
 
 /* cairn_dirty_block() - the block's bytes, NULL if it is not dirty. */
-uint8_t *cairn_dirty_block(struct cairn_node *n, uint64_t block);
+const uint8_t *cairn_dirty_block(struct cairn_node *n, uint64_t block);
 /*
- * cairn_reserve_dirty() - charges for those of n_blocks from first on that are not dirty, and has memory for
+ * cairn_reserve_dirty() - charges for those of n_blocks from first on that are not dirty, and holds the pages of
  * all. *charged of them are to be marked, or refunded. urgent as in cairn_charge().
  */
 int cairn_reserve_dirty(struct cairn_node *n, uint64_t first, uint64_t n_blocks, bool urgent, uint64_t *charged);
-/* cairn_mark_dirty() - the bytes of a reserved block, any if it was not dirty. cairn_load_dirty() - with its stored bytes; parks. */
-uint8_t *cairn_mark_dirty(struct cairn_node *n, uint64_t block);
+/* cairn_prune() - lets go of reserved pages of these blocks in which nothing is dirty. */
+void cairn_prune(struct cairn_node *n, uint64_t first, uint64_t n_blocks);
+/*
+ * cairn_own_page() - makes the memory of a reserved page writable; blocks of lose that are clean are going to be overwritten
+ * whole. cairn_mark_dirty() - blocks whose bytes were written. cairn_chunk_at() - the reserved page.
+ */
+struct cairn_chunk *cairn_chunk_at(struct cairn_node *n, uint64_t index);
+int cairn_own_page(struct cairn_node *n, struct cairn_chunk *c, uint16_t lose);
+void cairn_mark_dirty(struct cairn_node *n, struct cairn_chunk *c, uint16_t mask);
+/* cairn_load_dirty() - the stored bytes of a reserved block, to be changed: it is dirty. Parks. */
 int cairn_load_dirty(struct cairn_node *n, uint64_t block, uint8_t **bytes);
-/* cairn_drop_dirty() - forgets dirty blocks in [from, to). Returns how many; they are still charged. */
+/* cairn_put_dirty() - bytes become the content of a reserved block, which was not dirty. ERR_DELAY. */
+int cairn_put_dirty(struct cairn_node *n, uint64_t block, const void *bytes);
+/* cairn_drop_dirty() - dirty blocks in [from, to) are clean. Returns how many; they are still charged. */
 uint64_t cairn_drop_dirty(struct cairn_node *n, uint64_t from, uint64_t to);
+/* cairn_forget() - blocks in [from, to) are neither dirty nor cached. As above. */
+uint64_t cairn_forget(struct cairn_node *n, uint64_t from, uint64_t to);
 /* cairn_next_dirty() - the first dirty block at or after *block, which it becomes; its bytes or NULL. */
-uint8_t *cairn_next_dirty(struct cairn_node *n, uint64_t *block);
+const uint8_t *cairn_next_dirty(struct cairn_node *n, uint64_t *block);
 /* cairn_queue() - puts n where the background worker sees it. cairn_hasten() - if it is there, as the first: it lost its last name. */
 void cairn_queue(struct cairn_node *n);
 void cairn_hasten(struct cairn_node *n);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "backends/memfs/memfs.h"
+#include "vfs/source.h"
 
 #define PUNCH_INLINE_MAX (64u << 20) /* bytes that are punched without leaving the loop's thread */
 #define ALL_GRANULES ((1u << MEMFS_GRANULES) - 1)
@@ -209,37 +210,13 @@ int memfs_read(struct vfs_call *call, struct vfs_node *node, uint64_t offset, ui
 
 /* ---- write */
 
-/* Where the payload stands. */
-struct source {
-	const struct vfs_write *w;
-	int i;       /* the current entry */
-	size_t done; /* bytes of it that were taken */
-};
-
-static void take_bytes(struct source *s, uint8_t *to, size_t size)
-{
-	while (size) {
-		const struct iovec *v = &s->w->iov[s->i];
-		size_t n = MIN(v->iov_len - s->done, size);
-		memcpy(to, (const uint8_t *)v->iov_base + s->done, n);
-		to += n;
-		size -= n;
-		s->done += n;
-		if (s->done == v->iov_len) {
-			s->i++;
-			s->done = 0;
-		}
-	}
-}
-
 /* The chunk that may take a whole piece's place, or none. */
-static uint32_t adoptable(const struct source *s, const struct piece *p)
+static uint32_t adoptable(const struct vfs_source *s, const struct piece *p)
 {
-	bool whole = p->size == PAGE_CHUNK_SIZE && s->done == 0 && s->w->iov[s->i].iov_len == PAGE_CHUNK_SIZE;
-	return whole ? s->w->chunks[s->i] : PAGE_CHUNK_NONE;
+	return p->size == PAGE_CHUNK_SIZE ? vfs_source_chunk(s) : PAGE_CHUNK_NONE;
 }
 
-static int adopt(struct memfs_node *n, struct memfs_ref *ref, struct source *s, uint32_t chunk)
+static int adopt(struct memfs_node *n, struct memfs_ref *ref, struct vfs_source *s, uint32_t chunk)
 {
 	uint16_t before = ref->present;
 	int err = add_granules(n, ref, ALL_GRANULES);
@@ -249,7 +226,7 @@ static int adopt(struct memfs_node *n, struct memfs_ref *ref, struct source *s, 
 	if (ref->chunk)
 		pages_put_touched(n->node.mount->pages, ref->chunk, before);
 	ref->chunk = chunk;
-	s->i++;
+	vfs_source_skip(s, PAGE_CHUNK_SIZE);
 	return 0;
 }
 
@@ -259,7 +236,7 @@ static int take_chunk(struct memfs_node *n, struct memfs_ref *ref, const struct 
 	return pages_alloc(n->node.mount->pages, p->at, p->at + p->size, &ref->chunk);
 }
 
-static int write_piece(struct memfs_node *n, struct source *s, const struct piece *p)
+static int write_piece(struct memfs_node *n, struct vfs_source *s, const struct piece *p)
 {
 	struct memfs_ref *ref = memfs_map_make(&n->map, p->index);
 	if (!ref)
@@ -278,14 +255,14 @@ static int write_piece(struct memfs_node *n, struct source *s, const struct piec
 		ref->chunk = PAGE_CHUNK_NONE;
 	}
 	if (!err)
-		take_bytes(s, bytes_of(n, ref) + p->at, p->size);
+		vfs_source_take(s, bytes_of(n, ref) + p->at, p->size);
 	return err;
 }
 
 int memfs_write(struct vfs_call *call, struct vfs_node *node, struct vfs_write *w)
 {
 	struct memfs_node *n = memfs_node_of(node);
-	struct source s = {w, 0, 0};
+	struct vfs_source s = {w, 0, 0};
 	uint64_t at = w->offset, end = w->offset + w->size;
 	int err = 0;
 	while (!err && at < end) {
@@ -334,7 +311,7 @@ static int copy_part(struct memfs_node *to, const struct piece *p, const struct 
 	uint32_t chunk = from->chunk;
 	struct iovec iov = {pages_base(pages) + pages_offset(chunk) + at, p->size};
 	struct vfs_write w = {.size = p->size, .iov = &iov, .chunks = &none, .n_iov = 1};
-	struct source s = {&w, 0, 0};
+	struct vfs_source s = {&w, 0, 0};
 	pages_get(pages, chunk);
 	int err = write_piece(to, &s, p);
 	pages_put(pages, chunk);

@@ -37,6 +37,9 @@ const struct config_option config_options[] = {
 	{"memory", "arena_size", CONFIG_SIZE, "0", NULL, "Address space of the page arena; 0 is 64 GiB."},
 	{"memory", "arena_limit", CONFIG_SIZE, "0", NULL,
 	 "How much of the arena may be in use: the contents of memfs and the block cache; 0 is half of the memory."},
+	{"memory", "cache", CONFIG_SIZE, "0", NULL,
+	 "How much of the arena the block cache of persistent stores may fill, but for what waits to be written; 0 is half of "
+	 "arena_limit, at most 8 GiB. It gives way when the arena is full."},
 	{"ring", "slots", CONFIG_NUMBER, "256", "16-512", "Operations in flight per attached thread."},
 	{"ring", "buffers", CONFIG_SIZE, "32M", NULL, "Buffer arena of each attached thread."},
 	{"ring", "isolated", CONFIG_CHOICES, "", "nfs fuse",

@@ -38,6 +38,7 @@ static int open_vfs(struct chimerad *d)
 		.state_dir = config_text(d->config, "server", "state_dir"),
 		.arena_size = config_number(d->config, "memory", "arena_size"),
 		.arena_limit = config_number(d->config, "memory", "arena_limit"),
+		.cache_size = config_number(d->config, "memory", "cache"),
 	};
 	int err = vfs_create(&d->vfs, &cfg, &why);
 	if (err)

@@ -46,6 +46,7 @@
 
 #define VFS_BACKEND_ABI 2
 
+struct block_cache;
 struct vfs;
 struct vfs_call;
 
@@ -67,6 +68,7 @@ struct vfs_mount {
 	char name[256];
 	bool read_only;
 	struct pages *pages; /* the page arena */
+	struct block_cache *cache; /* block-cache.h; of all mounts together */
 	struct fiber_mutex rename_lock;
 	struct vfs_node *root; /* set by mount(), one reference */
 	void *store;         /* the backend's own */

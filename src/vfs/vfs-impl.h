@@ -33,6 +33,7 @@ struct mount_table {
 
 struct vfs {
 	struct pages *pages;
+	struct block_cache *cache;
 	uint32_t zero_chunk;         /* of the arena, always zero */
 	uint8_t key[16];             /* signs handles */
 	uint64_t salt;               /* of open ids: an id of an earlier start means nothing */

@@ -123,6 +123,7 @@ static struct vfs_mount *mount_alloc(struct vfs *vfs, const struct vfs_mount_spe
 	m->fsid = hash_u64(spec->id + 1);
 	m->read_only = spec->read_only;
 	m->pages = vfs->pages;
+	m->cache = vfs->cache;
 	str_copy(m->name, sizeof(m->name), spec->name);
 	loop_random(&m->verifier, sizeof(m->verifier));
 	return m;

@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "base/str.h"
+#include "vfs/block-cache.h"
 #include "vfs/kv.h"
 #include "vfs/name-index.h"
 #include "vfs/replay.h"
@@ -17,6 +18,7 @@
 LOG_MODULE("vfs");
 
 #define ARENA_SIZE_DEFAULT (64ULL << 30)
+#define CACHE_SIZE_MAX (8ULL << 30) /* unless asked for more */
 #define QUIESCE_POLL_NS (200 * NS_PER_US)
 #define NAMES_SHARE 16u         /* of the arena's limit, that names may take beside it */
 #define NAMES_MIN (16ULL << 20)
@@ -31,9 +33,12 @@ static int create_arena(struct vfs *vfs, const struct vfs_config *cfg)
 {
 	uint64_t size = cfg->arena_size ? cfg->arena_size : ARENA_SIZE_DEFAULT;
 	uint64_t limit = cfg->arena_limit ? cfg->arena_limit : memory_size() / 2;
+	uint64_t half = MIN(limit, size) / 2, cache = cfg->cache_size ? cfg->cache_size : MIN(half, CACHE_SIZE_MAX);
 	int err = pages_create(&vfs->pages, size, limit);
 	if (!err)
 		err = name_indexes_create(&vfs->names, MAX(limit / NAMES_SHARE, NAMES_MIN));
+	if (!err)
+		err = block_cache_create(&vfs->cache, vfs->pages, cache);
 	return err ? err : pages_alloc(vfs->pages, 0, 0, &vfs->zero_chunk);
 }
 
@@ -82,6 +87,7 @@ void vfs_destroy(struct vfs *vfs)
 	if (vfs->replay)
 		replay_close(vfs->replay);
 	name_indexes_destroy(vfs->names);
+	block_cache_destroy(vfs->cache);
 	pages_destroy(vfs->pages);
 	free(vfs->state_dir);
 	free(vfs);

@@ -17,6 +17,7 @@ struct vfs_config {
 	const char *state_dir;   /* handle key, replay file, kv store; NULL: keep nothing (a store opened by FUSE itself) */
 	uint64_t arena_size;     /* address space of the page arena, bytes; 0: 64 GiB */
 	uint64_t arena_limit;    /* bytes of it in use at most; 0: half of the memory */
+	uint64_t cache_size;     /* bytes of the block cache at most; 0: half of what the arena may use, 8 GiB at most */
 };
 
 /* vfs_create() - parks. *why as in backend_ops.mount. */

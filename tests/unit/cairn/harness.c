@@ -82,11 +82,12 @@ int bench_mount(struct bench *b, const char *const *text, char **why)
 		*strchr(copies[n], '=') = '\0';
 		options[n + 1].key = copies[n];
 	}
-	if (!b->pages && pages_create(&b->pages, 64u << 20, 0))
+	if (!b->pages && (pages_create(&b->pages, 64u << 20, 0) || block_cache_create(&b->cache, b->pages, 16u << 20)))
 		abort();
 	b->m = calloc(1, sizeof(*b->m));
 	b->m->ops = &cairn_backend;
 	b->m->pages = b->pages;
+	b->m->cache = b->cache;
 	b->m->read_only = b->read_only;
 	int err = cairn_backend.mount(b->m, options, why);
 	if (err)
@@ -96,12 +97,18 @@ int bench_mount(struct bench *b, const char *const *text, char **why)
 	return err;
 }
 
+void bench_free_pages(struct bench *b)
+{
+	block_cache_destroy(TAKE(b->cache));
+	pages_destroy(TAKE(b->pages));
+}
+
 void bench_unmount(struct bench *b)
 {
 	vfs_node_put(b->m->root);
 	cairn_backend.unmount(b->m);
 	free(TAKE(b->m));
-	pages_destroy(TAKE(b->pages));
+	bench_free_pages(b);
 }
 
 static int unlink_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)

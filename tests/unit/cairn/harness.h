@@ -13,6 +13,7 @@ struct vfs_call {
 struct bench {
 	char dir[128]; /* the store's directory */
 	struct pages *pages;
+	struct block_cache *cache;
 	struct vfs_mount *m;
 	bool read_only;
 };
@@ -22,6 +23,8 @@ void bench_in_loop(void (*body)(void *arg), void *arg);
 /* bench_mount() - with options as "key=value", NULL at the end; the mount's error, *why malloc'ed. */
 int bench_mount(struct bench *b, const char *const *options, char **why);
 void bench_unmount(struct bench *b);
+/* bench_free_pages() - what is left when a mount fails. */
+void bench_free_pages(struct bench *b);
 /* bench_remove_dir() - the store's directory and all in it. */
 void bench_remove_dir(const char *dir);
 

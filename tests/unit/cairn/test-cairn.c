@@ -136,7 +136,7 @@ static void check_second(void *arg)
 	snprintf(who, sizeof(who), "process %ld;", (long)getpid());
 	cr_assert(why && strstr(why, "in use") && strstr(why, who), "%s", why);
 	free(why);
-	pages_destroy(other.pages);
+	bench_free_pages(&other);
 	bench_unmount(b);
 }
 
@@ -163,7 +163,7 @@ static void check_no_store(void *arg)
 	cr_assert_eq(bench_mount(b, make_small, &why), ERR_INVAL);
 	cr_assert(strstr(why, "damaged"), "%s", why);
 	free(why);
-	pages_destroy(b->pages);
+	bench_free_pages(b);
 }
 
 Test(cairn, refuses_what_is_no_store)
@@ -183,6 +183,8 @@ static void check_data_damage(void *arg)
 	cr_assert_eq(bench_write(a, 0, data, 65536, WRITE_FILE_SYNC), 0);
 	cr_assert_eq(bench_write(c, 0, data, 65536, WRITE_FILE_SYNC), 0);
 	damage(b, "data/00000000", 3 * 4096 + 77);
+	cr_assert_eq(bench_read(b, a, 0, data, 65536), 0, "what is cached was verified");
+	block_drop_store(b->cache, ((struct cairn *)b->m->store)->cache_store);
 	cr_assert_eq(bench_read(b, a, 0, data, 65536), ERR_IO);
 	cr_assert_eq(bench_read(b, a, 4 * 4096, data, 4096), 0, "other blocks of the file are fine");
 	cr_assert_eq(bench_read(b, c, 0, data, 65536), 0, "and so are other files");
