@@ -1,10 +1,11 @@
-/* Extended attributes. Namespaces other than user are not the server's: they are answered here. */
+/* Extended attributes. Namespaces other than user are not the server's, but for the ACL: they are answered here. */
 #include "fuse/mnt.h"
 
 #include <string.h>
 #include <sys/xattr.h>
 
 #include "base/str.h"
+#include "op/acl-nfs4.h"
 
 static struct client_buf *buffer(struct mnt *m, size_t size)
 {
@@ -37,6 +38,10 @@ static void reply_bytes(fuse_req_t req, struct op *op, const uint32_t *full_size
 
 static void do_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 {
+	if (strcmp(name, ACL_NFS4_NAME) == 0) {
+		mnt_get_acl(req, ino, size);
+		return;
+	}
 	if (!str_starts(name, "user.")) {
 		fuse_reply_err(req, EOPNOTSUPP);
 		return;
@@ -55,6 +60,10 @@ static void do_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 static void do_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value, size_t size, int flags)
 {
 	struct mnt *m = mnt_of(req);
+	if (strcmp(name, ACL_NFS4_NAME) == 0) {
+		mnt_set_acl(req, ino, value, size);
+		return;
+	}
 	if (!str_starts(name, "user.") || size > OP_XATTR_MAX) {
 		fuse_reply_err(req, size > OP_XATTR_MAX ? E2BIG : EOPNOTSUPP);
 		return;
@@ -75,6 +84,10 @@ static void do_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const 
 
 static void do_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
 {
+	if (strcmp(name, ACL_NFS4_NAME) == 0) {
+		mnt_set_acl(req, ino, NULL, 0);
+		return;
+	}
 	if (!str_starts(name, "user.")) {
 		fuse_reply_err(req, EOPNOTSUPP);
 		return;

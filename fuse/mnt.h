@@ -146,6 +146,9 @@ void mnt_reply_entry(fuse_req_t req, struct op *op, const struct op_handle *h, c
 
 void mnt_attr_ops(struct fuse_lowlevel_ops *ops);
 void mnt_name_ops(struct fuse_lowlevel_ops *ops);
+/* mnt_get_acl(), mnt_set_acl() - the attribute system.nfs4_acl; a value of size 0 removes it. Answer. */
+void mnt_get_acl(fuse_req_t req, fuse_ino_t ino, size_t room);
+void mnt_set_acl(fuse_req_t req, fuse_ino_t ino, const void *value, size_t size);
 void mnt_dir_ops(struct fuse_lowlevel_ops *ops);
 void mnt_file_ops(struct fuse_lowlevel_ops *ops);
 void mnt_data_ops(struct fuse_lowlevel_ops *ops);

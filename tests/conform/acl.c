@@ -1,5 +1,5 @@
 /* ACLs: what they grant and refuse, how modes and they follow each other, what is inherited. */
-#include "op/acl.h"
+#include "op/acl-nfs4.h"
 #include "tests/conform/conform.h"
 
 #define CASE_ACL(name, text) CASE_NEEDS(name, HAS_ACL | HAS_USERS, text)
@@ -495,4 +495,40 @@ CASE_ACL(acls_outlast_names, "an ACL belongs to the object: renames and links ta
 	EQ(ace_of(acl_of(t, &g), WHO_UID, BOB.uid).mask, READ);
 	OK(fs_lookup(t, &t->dir, "l", &g));
 	EQ(ace_of(acl_of(t, &g), WHO_UID, BOB.uid).mask, READ);
+}
+
+/* ---- as an extended attribute, on a mount */
+
+CASE_NEEDS(acls_as_xattr, HAS_NFS4_ACL | HAS_USERS, "the attribute system.nfs4_acl is the ACL: it is told, set, obeyed and removed")
+{
+	static const struct ace aces[] = {DENY(WHO_UID, 1002, ACE_READ_DATA), ALLOW(WHO_OWNER, 0, READ | WRITE), ALLOW(WHO_EVERYONE, 0, READ)};
+	struct obj f = a_text(t, "f", "text");
+	struct acl *want = build(t, aces, ARRAY_SIZE(aces), 0), *got = NULL;
+	struct str name = str(ACL_NFS4_NAME);
+	struct bytes value;
+	char room[1024], byte;
+
+	bytes_init(&value, 0);
+	acl_to_nfs4(want, &value);
+	OK(fs_chmod(t, &f, 0640));
+	OK(t->drv->get_xattr(t, &f, name, room, sizeof(room)));
+	if (OK(acl_from_nfs4(room, t->ans.size, &got)))
+		EQ(acl_mode(got), 0640);
+	free(TAKE(got));
+	OK(t->drv->set_xattr(t, &f, name, (struct str){value.data, value.size}, 0));
+	EQ(attr_of(t, &f).mode, 0644);
+	OK(t->drv->get_xattr(t, &f, name, room, sizeof(room)));
+	EQ(t->ans.size, value.size);
+	SAME(room, value.data, value.size);
+	as(t, &BOB);
+	FAILS(ERR_ACCES, fs_read(t, &f, 0, &byte, 1));
+	as(t, &CAROL);
+	OK(fs_read(t, &f, 0, &byte, 1));
+	FAILS_EITHER(ERR_PERM, ERR_ACCES, t->drv->set_xattr(t, &f, name, (struct str){value.data, value.size}, 0));
+	as(t, &ROOT);
+	FAILS(ERR_INVAL, t->drv->set_xattr(t, &f, name, (struct str){value.data, value.size - 1}, 0));
+	OK(t->drv->remove_xattr(t, &f, name));
+	as(t, &BOB);
+	OK(fs_read(t, &f, 0, &byte, 1));
+	bytes_fini(&value);
 }

@@ -39,6 +39,7 @@ static const struct {
 	{"streams", HAS_STREAMS},
 	{"acl", HAS_ACL},
 	{"quota", HAS_QUOTA},
+	{"nfs4-acl", HAS_NFS4_ACL},
 };
 
 struct suite {
@@ -181,6 +182,8 @@ static void probe_acl(struct test *t)
 	if (t->drv->get_acl && fs_get_acl(t, &t->root, acl, sizeof(acl)) == 0 &&
 	    fs_set_acl(t, &t->root, acl, t->ans.size) == 0 && fs_set_acl(t, &t->root, NULL, 0) == 0)
 		t->features |= HAS_ACL;
+	if (!t->drv->get_acl && t->drv->get_xattr(t, &t->root, str("system.nfs4_acl"), NULL, 0) == 0)
+		t->features |= HAS_NFS4_ACL;
 	if (t->drv->get_quota && fs_get_quota(t, &t->root, &q, QUOTA_NEXT) != ERR_NOTSUPP)
 		t->features |= HAS_QUOTA;
 }

@@ -33,6 +33,7 @@ struct client;
 #define HAS_ALL 0xffffu
 #define HAS_STREAMS (1u << 18)     /* probed: the store keeps streams */
 #define HAS_ACL (1u << 19)         /* probed: ACLs are kept */
+#define HAS_NFS4_ACL (1u << 21)    /* probed: the mount has the attribute system.nfs4_acl */
 #define HAS_QUOTA (1u << 20)       /* probed: there are quotas */
 #define HAS_FAULT (1u << 16)       /* the store fails on demand: --backend fault, in process */
 #define HAS_SMALL (1u << 17)       /* the store is small and ours alone: it may be filled */

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "op/acl.h"
+#include "op/acl-nfs4.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -43,9 +43,27 @@ static void judge(const struct acl *acl, uint32_t uid, uint32_t owner)
 		abort();
 }
 
+/* The attribute's form: what is understood comes out as something that is understood to be the same. */
+static void check_nfs4(const uint8_t *data, size_t size)
+{
+	struct acl *acl, *again;
+	struct bytes out;
+	if (acl_from_nfs4(data, size, &acl))
+		return;
+	bytes_init(&out, 0);
+	acl_to_nfs4(acl, &out);
+	if (out.err || acl_from_nfs4(out.data, out.size, &again) || again->size != acl->size ||
+	    memcmp(again->bytes, acl->bytes, acl->size) != 0)
+		abort();
+	free(again);
+	free(acl);
+	bytes_fini(&out);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct acl *acl, *heir = NULL;
+	check_nfs4(data, size);
 	if (acl_parse(data, size, &acl))
 		return 0;
 	check_rebuilt(acl);
