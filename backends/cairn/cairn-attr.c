@@ -76,6 +76,22 @@ int cairn_getattr(struct vfs_node *node, struct op_attr *attr)
 	return 0;
 }
 
+/* Without bytes in memory nothing has to be durable before the inode. */
+static int store_inode(struct cairn_node *n)
+{
+	struct cairn_inode inode = cairn_inode_stored(n);
+	struct meta_txn txn;
+	if (n->n_dirty)
+		return cairn_flush(n, NULL);
+	meta_begin(&txn);
+	txn.frees = true;
+	cairn_put_inode(&txn, cairn_ino(n), &inode);
+	int err = cairn_submit(n, &txn);
+	if (!err)
+		n->changed = false;
+	return err;
+}
+
 int cairn_setattr(struct vfs_node *node, const struct op_attr *set)
 {
 	struct cairn_node *n = cairn_node(node);
@@ -88,7 +104,7 @@ int cairn_setattr(struct vfs_node *node, const struct op_attr *set)
 	/* Setting times is how a client ends an exclusive create: the verifier has served. */
 	if (set->mask & (ATTR_ATIME | ATTR_MTIME))
 		n->inode.verifier = 0;
-	int err = sized ? cairn_resize(n, set->size) : cairn_flush(n, NULL);
+	int err = sized ? cairn_resize(n, set->size) : store_inode(n);
 	if (err)
 		n->inode = before;
 	else

@@ -179,8 +179,8 @@ int check_counters(struct check *c)
 	/* A store that was opened and closed before it had a root. */
 	if (c->n_inodes == 0)
 		return 0;
-	meta_raise_batch(c->meta, (int64_t)c->last_batch);
 	compare(c, META_BATCH, c->last_batch, true);
+	meta_raise_batch(c->meta, c->last_batch);
 	compare(c, META_NEXT_INODE, c->inodes[c->n_inodes - 1].ino + 1, true);
 	compare(c, META_N_INODES, n_stored_inodes(c), false);
 	compare(c, META_EPOCH, MAX(c->last_epoch, 1u), true);

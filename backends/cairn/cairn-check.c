@@ -241,29 +241,23 @@ static int say(char **why, int err, const char *path, const char *what)
 	return err;
 }
 
-static int open_meta(void *arg)
+static int open_meta(struct check *c)
 {
-	struct check *c = arg;
-	char dir[4096];
+	CLEANUP_FREE char *dir = NULL;
 	struct meta_config cfg = {
-		.dir = dir, .size_max = c->super.meta_size, .read_only = c->o->repair == CHECK_ONLY, .salvage = true};
-	if (snprintf(dir, sizeof(dir), "%s/meta", c->o->path) >= (int)sizeof(dir))
-		return ERR_NAMETOOLONG;
+		.size_max = c->super.meta_size, .read_only = c->o->repair == CHECK_ONLY, .salvage = true};
+	if (asprintf(&dir, "%s/meta", c->o->path) < 0)
+		return ERR_NOMEM;
+	cfg.dir = dir;
 	c->data_fd = openat(c->dir_fd, "data", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	return c->data_fd < 0 ? err_from_errno(errno) : meta_open(&c->meta, &cfg);
-}
-
-static int close_meta(void *arg)
-{
-	meta_close(arg);
-	return 0;
 }
 
 static void fini(struct check *c)
 {
 	if (c->meta) {
 		meta_abandon(&c->txn);
-		loop_block(close_meta, c->meta);
+		meta_close(c->meta);
 	}
 	int *const fds[] = {&c->data_fd, &c->lock_fd, &c->dir_fd};
 	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
@@ -322,7 +316,7 @@ int cairn_check(const struct check_options *o, struct check_report *report, char
 	if (!err)
 		err = check_super(&c, why);
 	if (!err && !is_new(&c)) {
-		err = loop_block(open_meta, &c);
+		err = open_meta(&c);
 		if (!err)
 			err = run_phases(&c);
 		if (err)

@@ -196,5 +196,7 @@ int cairn_commit(struct vfs_node *node, uint64_t offset, uint64_t size)
 {
 	struct cairn_node *n = cairn_node(node);
 	int err = n->n_dirty || n->changed ? cairn_flush(n, NULL) : 0;
-	return err ? err : cairn_flush_base(n);
+	if (!err)
+		err = cairn_flush_base(n);
+	return err ? err : cairn_settle(&node, 1);
 }

@@ -1,16 +1,28 @@
-/* What the files of the metadata store share. */
+/*
+ * What the files of the metadata store share.
+ *
+ * A transaction is published under the state lock: its changes are appended to the batch that is being gathered and put
+ * into the active overlay, where readers see them. Whoever waits for a batch while none is being written takes
+ * the gathered one and writes it. When there is enough in the active overlay, taking a batch also turns it into the
+ * one that is applied, so that overlays end where batches do; the applier then puts it into the tables.
+ *
+ * Locks. state guards overlays, the gathered batch and counters; holders never park. lock guards who
+ * writes and who applies; it is never taken with state held.
+ */
 #ifndef CAIRN_META_IMPL_H
 #define CAIRN_META_IMPL_H
 
 #include <lmdb.h>
+#include <pthread.h>
 
+#include "backends/cairn/cairn-journal.h"
+#include "backends/cairn/cairn-meta-overlay.h"
 #include "backends/cairn/cairn-meta.h"
 #include "base/spinlock.h"
 #include "loop/fiber.h"
 
 #define META_READERS_MAX 256
-
-struct meta_wait;
+#define META_COUNTERS_MAX 64u
 
 struct meta {
 	MDB_env *env;
@@ -20,28 +32,96 @@ struct meta {
 	struct spinlock reader_lock;
 	MDB_txn *readers[META_READERS_MAX]; /* reset, ready to be renewed */
 	uint32_t n_readers;
-	struct fiber_mutex lock;            /* guards the queue and committing */
-	struct fiber_cond done;
-	struct meta_wait *head, **tail;
-	bool committing;
-	int failed;                         /* the engine's error: nothing is accepted any more */
-	int64_t batch;                      /* of the last commit; the leader's */
+
+	pthread_rwlock_t state;
+	struct meta_overlay overlays[2];
+	struct meta_overlay *active;
+	struct meta_overlay *applying;      /* NULL: none */
+	struct journal_buffer gathered;
+	uint64_t batch;                     /* that is being gathered */
+	int64_t counters[META_COUNTERS_MAX];
+	uint64_t overlay_max;               /* bytes of the active one */
+	uint64_t applying_last;             /* the last batch in applying */
+	bool turning;                       /* the active overlay is wanted in the tables */
+	bool closed_gate;                   /* nothing is published */
+	bool by_journal;                    /* the next batch does not go into the journal */
+	bool leader_applies;                /* applying is the leader's */
+	int stuck;                          /* why the tables do not take what is applied; it is tried again */
+
+	struct fiber_mutex lock;
+	struct fiber_cond written[2];       /* of batches with even and odd numbers */
+	struct fiber_cond applied_cond;
+	struct fiber_cond work;             /* for the applier */
+	bool writing;
+	bool running;                       /* the applier */
+	bool stopping;
+	struct journal_buffer spare;        /* the writer's */
+	struct journal journal;             /* the writer's */
+	struct journal_place applying_end;  /* what follows the last batch in applying, once it is written */
+	uint64_t n_rounds;                  /* of the applier, and overlays turned */
+	struct fiber_join applier;
+	_Atomic uint64_t last;              /* the batch of what was published last; written under state */
+	_Atomic uint64_t durable;           /* the last batch that is */
+	_Atomic uint64_t applied;           /* the last batch in the tables */
+	_Atomic int failed;                 /* the engine's error: nothing is accepted any more */
+
 	_Atomic uint64_t n_batches;
 	_Atomic uint64_t n_commits;
+	_Atomic uint64_t pages_left;        /* of the tables' room, when last applied */
 	_Atomic uint64_t host_free;
 	_Atomic uint64_t host_total;
 	_Atomic bool full;
+	uint64_t looked_ns;                 /* when host_free was taken; the writer's */
 };
 
-enum meta_change { META_PUT = 1, META_DELETE, META_ADD, META_SET };
+enum meta_change_kind { META_PUT = 1, META_DELETE, META_ADD, META_SET };
+
+/* What stands before each change in a transaction and in the journal. */
+struct change_head {
+	uint8_t what; /* enum meta_change_kind */
+	uint8_t table;
+	uint16_t key_size;
+	uint32_t size; /* of the body */
+};
 
 int meta_error(int rc);
 MDB_val meta_key_val(const struct meta_key *key);
 /* meta_sum() - of a record: its table, key, header and body. */
 uint64_t meta_sum(enum meta_table table, const MDB_val *key, const void *record, size_t size);
-/* meta_check() - the body of a stored record; ERR_IO. */
+/* meta_check() - the body of a stored record; ERR_IO. meta_check_quietly() - without a word in the log. */
 int meta_check(enum meta_table table, const MDB_val *key, const MDB_val *value, struct meta_record *r);
-/* meta_look_at_host() - room on the host's file system. Blocks. */
+int meta_check_quietly(enum meta_table table, const MDB_val *key, const MDB_val *value, struct meta_record *r);
+int meta_reader_get(struct meta *m, MDB_txn **txn);
+void meta_reader_put(struct meta *m, MDB_txn *txn);
+/* meta_lost() - whether a record in an overlay is one whose batch could not be written. */
+bool meta_lost(const struct meta *m, const struct meta_dirty *d);
+
+/* ---- cairn-meta-publish.c */
+
+/* meta_change_next() - the change at *at, moved on; false at the end or if what is there is none, then *at is not end. */
+bool meta_change_next(const uint8_t **at, const uint8_t *end, struct meta_change *c, struct change_head *head);
+/* meta_replay() - takes the journal's batches into the overlay. Parks. */
+int meta_replay(struct meta *m);
+
+/* ---- cairn-meta-write.c */
+
+/* meta_turn() - the active overlay becomes the one to apply if there is none; last: its last batch. state held. */
+bool meta_turn(struct meta *m, uint64_t last);
+/* meta_drain() - asks for that and waits until an overlay has been applied. Parks. */
+int meta_drain(struct meta *m);
+/* meta_fail() - nothing is accepted any more. */
+void meta_fail(struct meta *m, const char *what, int err);
+
+/* ---- cairn-meta-apply.c */
+
+/* meta_apply() - puts m->applying into the tables and drops it. whole: in one transaction or not at all. Parks. */
+int meta_apply(struct meta *m, const struct journal_place *end, bool whole);
+int meta_applier_start(struct meta *m);
+void meta_applier_stop(struct meta *m); /* parks */
+/* meta_measure() - room in the tables and on the host. meta_look_at_host() - on the host only. Both block. */
+void meta_measure(struct meta *m);
 void meta_look_at_host(struct meta *m);
+/* meta_reserve() - pages kept for what frees. */
+uint64_t meta_reserve(const struct meta *m);
 
 #endif

@@ -1,19 +1,19 @@
 /*
- * Opening and reading. Reader transactions are kept reset in a pool and renewed for one call: a reader that
- * stays open would keep pages of old versions from being reused.
+ * Opening and reading. What is in memory is newer than the tables, so it is looked at first. Reader transactions are
+ * kept reset in a pool and renewed for one call: a reader that stays open would keep pages of old versions from being reused.
  */
 #include "backends/cairn/cairn-meta-impl.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
 #include "base/cursor.h"
 #include "base/log.h"
+#include "loop/loop.h"
 
 LOG_MODULE("cairn");
 
@@ -21,6 +21,9 @@ LOG_MODULE("cairn");
 #define TABLES_NAME "data.mdb"
 #define TABLES_NEW "data.new"
 #define META_PATH_MAX 4096
+#define OVERLAY_MAX (8ULL << 20) /* of each of two */
+#define OVERLAY_MIN (64ULL << 10)
+#define OVERLAY_SHARE 64 /* of the room for tables */
 #define FLAGS (MDB_NORDAHEAD | MDB_NOTLS | MDB_NOMEMINIT)
 
 static const struct {
@@ -129,7 +132,7 @@ static bool sum_matches(enum meta_table table, const MDB_val *key, const MDB_val
 	return cursor_le64(&c) == meta_sum(table, key, value->mv_data, value->mv_size - META_SUM_SIZE);
 }
 
-static int check_record(enum meta_table table, const MDB_val *key, const MDB_val *value, struct meta_record *r)
+int meta_check_quietly(enum meta_table table, const MDB_val *key, const MDB_val *value, struct meta_record *r)
 {
 	struct cursor c;
 	if (!sum_matches(table, key, value))
@@ -145,7 +148,7 @@ static int check_record(enum meta_table table, const MDB_val *key, const MDB_val
 
 int meta_check(enum meta_table table, const MDB_val *key, const MDB_val *value, struct meta_record *r)
 {
-	int err = check_record(table, key, value, r);
+	int err = meta_check_quietly(table, key, value, r);
 	if (err == ERR_IO)
 		report(table, key);
 	return err;
@@ -153,7 +156,7 @@ int meta_check(enum meta_table table, const MDB_val *key, const MDB_val *value, 
 
 /* ---- readers */
 
-static int reader_get(struct meta *m, MDB_txn **txn)
+int meta_reader_get(struct meta *m, MDB_txn **txn)
 {
 	spin_lock(&m->reader_lock);
 	*txn = m->n_readers ? m->readers[--m->n_readers] : NULL;
@@ -162,7 +165,7 @@ static int reader_get(struct meta *m, MDB_txn **txn)
 	return rc == MDB_READERS_FULL ? ERR_DELAY : meta_error(rc);
 }
 
-static void reader_put(struct meta *m, MDB_txn *txn)
+void meta_reader_put(struct meta *m, MDB_txn *txn)
 {
 	mdb_txn_reset(txn);
 	spin_lock(&m->reader_lock);
@@ -174,87 +177,64 @@ static void reader_put(struct meta *m, MDB_txn *txn)
 		mdb_txn_abort(txn);
 }
 
-int meta_get(struct meta *m, enum meta_table table, const struct meta_key *key, void *value, uint32_t *size)
+static int answer(const uint8_t *body, uint32_t size, void *value, uint32_t *room)
+{
+	bool fits = size <= *room;
+	if (fits && size)
+		memcpy(value, body, size);
+	*room = size;
+	return fits ? 0 : ERR_TOOSMALL;
+}
+
+/* The newest record in memory: what was found, ERR_NOENT if it was deleted, ERR_AGAIN if the tables have to be asked. */
+static int get_dirty(struct meta *m, enum meta_table table, const struct meta_key *key, void *value, uint32_t *size)
+{
+	struct meta_probe probe = meta_probe_of(table, key->bytes, key->size);
+	int err = ERR_AGAIN;
+	pthread_rwlock_rdlock(&m->state);
+	const struct meta_dirty *d = overlay_find(m->active, table, &probe);
+	if (!d && m->applying)
+		d = overlay_find(m->applying, table, &probe);
+	if (d && meta_lost(m, d))
+		err = m->failed;
+	else if (d)
+		err = d->deleted ? ERR_NOENT : answer(dirty_body(d), d->size, value, size);
+	pthread_rwlock_unlock(&m->state);
+	return err;
+}
+
+static int get_stored(struct meta *m, enum meta_table table, const struct meta_key *key, void *value, uint32_t *size)
 {
 	MDB_val k = meta_key_val(key), v;
 	struct meta_record r;
 	MDB_txn *txn;
-	int err = reader_get(m, &txn);
+	int err = meta_reader_get(m, &txn);
 	if (err)
 		return err;
 	err = meta_error(mdb_get(txn, m->tables[table], &k, &v));
 	if (!err)
 		err = meta_check(table, &k, &v, &r);
-	if (!err) {
-		uint32_t room = *size;
-		*size = r.size;
-		if (r.size > room)
-			err = ERR_TOOSMALL;
-		else if (r.size)
-			memcpy(value, r.body, r.size);
-	}
-	reader_put(m, txn);
+	if (!err)
+		err = answer(r.body, r.size, value, size);
+	meta_reader_put(m, txn);
 	return err;
 }
 
-/* Whether a record follows the wanted key, or nothing: then the one before counts, if any. */
-static int place_cursor(MDB_cursor *cursor, enum meta_from from, const struct meta_key *key, MDB_val *k, MDB_val *v)
+/* In this order: what leaves memory meanwhile is in the tables before it does. */
+int meta_get(struct meta *m, enum meta_table table, const struct meta_key *key, void *value, uint32_t *size)
 {
-	*k = meta_key_val(key);
-	int rc = mdb_cursor_get(cursor, k, v, MDB_SET_RANGE);
-	if (from == META_FROM)
-		return rc;
-	bool exact = rc == 0 && k->mv_size == key->size && memcmp(k->mv_data, key->bytes, key->size) == 0;
-	if (exact)
-		return 0;
-	int before = rc == 0 ? mdb_cursor_get(cursor, k, v, MDB_PREV) : mdb_cursor_get(cursor, k, v, MDB_LAST);
-	return before == MDB_NOTFOUND && rc == 0 ? mdb_cursor_get(cursor, k, v, MDB_FIRST) : before;
-}
-
-static int visit_all(MDB_cursor *cursor, enum meta_table table, int rc, MDB_val *k, MDB_val *v,
-                     meta_visit_fn *visit, void *arg)
-{
-	struct meta_key key;
-	struct meta_record r = {.key = &key};
-	for (; rc == 0; rc = mdb_cursor_get(cursor, k, v, MDB_NEXT)) {
-		int err = k->mv_size <= META_KEY_MAX ? meta_check(table, k, v, &r) : ERR_IO;
-		if (err)
-			return err;
-		key.size = (uint32_t)k->mv_size;
-		memcpy(key.bytes, k->mv_data, k->mv_size);
-		if (!visit(arg, &r))
-			return 0;
-	}
-	return rc == MDB_NOTFOUND ? 0 : meta_error(rc);
-}
-
-int meta_scan(struct meta *m, enum meta_table table, const struct meta_key *key, enum meta_from from,
-              meta_visit_fn *visit, void *arg)
-{
-	MDB_cursor *cursor;
-	MDB_val k, v;
-	MDB_txn *txn;
-	int err = reader_get(m, &txn);
-	if (err)
-		return err;
-	err = meta_error(mdb_cursor_open(txn, m->tables[table], &cursor));
-	if (!err) {
-		int rc = place_cursor(cursor, from, key, &k, &v);
-		err = visit_all(cursor, table, rc, &k, &v, visit, arg);
-		mdb_cursor_close(cursor);
-	}
-	reader_put(m, txn);
-	return err;
+	int err = get_dirty(m, table, key, value, size);
+	return err == ERR_AGAIN ? get_stored(m, table, key, value, size) : err;
 }
 
 uint64_t meta_n_records(struct meta *m, enum meta_table table)
 {
 	MDB_stat st = {.ms_entries = 0};
 	MDB_txn *txn;
-	if (reader_get(m, &txn))
+	if (meta_reader_get(m, &txn))
 		return 0;
 	mdb_stat(txn, m->tables[table], &st);
-	reader_put(m, txn);
+	meta_reader_put(m, txn);
 	return st.ms_entries;
 }
 
@@ -265,75 +245,15 @@ const char *meta_table_name(enum meta_table table)
 
 int meta_counter(struct meta *m, uint64_t counter, int64_t *value)
 {
-	struct meta_key key = meta_key_number(counter);
-	uint8_t body[8];
-	uint32_t size = sizeof(body);
-	struct cursor c;
-	int err = meta_get(m, META_COUNTERS, &key, body, &size);
-	*value = 0;
-	if (err)
-		return err == ERR_NOENT ? 0 : err;
-	cursor_init(&c, body, size);
-	*value = (int64_t)cursor_le64(&c);
-	return cursor_failed(&c) ? ERR_IO : 0;
-}
-
-/* As it is stored. */
-static void show_damaged(const MDB_val *value, struct meta_record *r, int err)
-{
-	r->err = err;
-	if (err) {
-		r->body = value->mv_data;
-		r->size = (uint32_t)value->mv_size;
-		r->batch = 0;
-	}
-}
-
-static int inspect_all(MDB_cursor *cursor, enum meta_table table, MDB_val *k, meta_visit_fn *visit, void *arg)
-{
-	struct meta_key key;
-	struct meta_record r = {.key = &key};
-	MDB_val v;
-	int rc = mdb_cursor_get(cursor, k, &v, MDB_SET_RANGE);
-	for (; rc == 0; rc = mdb_cursor_get(cursor, k, &v, MDB_NEXT)) {
-		if (k->mv_size > META_KEY_MAX)
-			return ERR_IO;
-		key.size = (uint32_t)k->mv_size;
-		memcpy(key.bytes, k->mv_data, k->mv_size);
-		show_damaged(&v, &r, check_record(table, k, &v, &r));
-		if (!visit(arg, &r))
-			return 0;
-	}
-	return rc == MDB_NOTFOUND ? 0 : meta_error(rc);
-}
-
-int meta_inspect(struct meta *m, enum meta_table table, const struct meta_key *key, meta_visit_fn *visit, void *arg)
-{
-	MDB_val k = meta_key_val(key);
-	MDB_cursor *cursor;
-	MDB_txn *txn;
-	int err = reader_get(m, &txn);
-	if (err)
-		return err;
-	err = meta_error(mdb_cursor_open(txn, m->tables[table], &cursor));
-	if (!err) {
-		err = inspect_all(cursor, table, &k, visit, arg);
-		mdb_cursor_close(cursor);
-	}
-	reader_put(m, txn);
-	return err;
+	if (counter >= META_COUNTERS_MAX)
+		return ERR_INVAL;
+	pthread_rwlock_rdlock(&m->state);
+	*value = m->counters[counter];
+	pthread_rwlock_unlock(&m->state);
+	return 0;
 }
 
 /* ---- opening */
-
-void meta_look_at_host(struct meta *m)
-{
-	struct statvfs st;
-	if (fstatvfs(m->dir_fd, &st))
-		return;
-	m->host_free = (uint64_t)st.f_bavail * st.f_frsize;
-	m->host_total = (uint64_t)st.f_blocks * st.f_frsize;
-}
 
 static int open_tables(struct meta *m)
 {
@@ -394,13 +314,99 @@ static int open_env(struct meta *m)
 	return rc ? meta_error(rc) : open_tables(m);
 }
 
-/* No batch has a number above that of the engine's last transaction. */
-static int batch_of_engine(struct meta *m)
+static int open_job(void *arg)
 {
-	MDB_envinfo info;
-	int err = meta_error(mdb_env_info(m->env, &info));
-	m->batch = err ? 0 : (int64_t)info.me_last_txnid;
+	struct meta *m = arg;
+	m->dir_fd = open(m->cfg.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int err = m->dir_fd < 0 ? err_from_errno(errno) : open_env(m);
+	if (!err)
+		meta_measure(m);
 	return err;
+}
+
+struct counting {
+	struct meta *m;
+	bool damaged;
+};
+
+static bool take_counter(void *arg, const struct meta_record *r)
+{
+	struct counting *k = arg;
+	struct meta *m = k->m;
+	struct cursor c;
+	if (r->err) {
+		k->damaged = true;
+		return true;
+	}
+	cursor_init(&c, (void *)r->body, r->size);
+	if (r->key->number < META_COUNTERS_MAX)
+		m->counters[r->key->number] = (int64_t)cursor_le64(&c);
+	return true;
+}
+
+static int read_counters(struct meta *m)
+{
+	struct meta_key first = meta_key_number(0);
+	struct counting k = {m, false};
+	int err = meta_inspect(m, META_COUNTERS, &first, take_counter, &k);
+	return err ? err : k.damaged ? ERR_IO : 0;
+}
+
+/* The journal lies beside the directory of the tables. */
+static int open_journal(struct meta *m)
+{
+	int up = openat(m->dir_fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int err = up < 0 ? err_from_errno(errno) : journal_open(&m->journal, up, m->cfg.read_only);
+	/* What it had is lost. */
+	if ((err == ERR_IO || err == ERR_NOENT) && m->cfg.salvage && !m->cfg.read_only) {
+		journal_close(&m->journal);
+		err = journal_create(up, JOURNAL_SIZE_DEFAULT);
+		if (!err)
+			err = journal_open(&m->journal, up, false);
+	}
+	if (up >= 0)
+		close(up);
+	return err;
+}
+
+/* No batch has a number above that of the engine's last transaction and what the journal has; where it goes on is not known. */
+static void begin_anew(struct meta *m)
+{
+	MDB_envinfo info = {.me_last_txnid = 0};
+	log_error("%s: what only the journal had is lost", m->cfg.dir);
+	mdb_env_info(m->env, &info);
+	uint64_t last = m->journal.file ? journal_last(&m->journal) : 0;
+	m->applied = m->durable = m->last = MAX(last, (uint64_t)info.me_last_txnid);
+	m->batch = m->durable + 1;
+	m->by_journal = true;
+}
+
+static int recover(struct meta *m)
+{
+	int err = read_counters(m);
+	if (!err || m->cfg.salvage) {
+		int journal_err = open_journal(m);
+		err = err ? err : journal_err;
+	}
+	if (!err)
+		err = meta_replay(m);
+	if (err && m->cfg.salvage) {
+		begin_anew(m);
+		err = 0;
+	}
+	return err;
+}
+
+static void init(struct meta *m, const struct meta_config *cfg)
+{
+	m->cfg = *cfg;
+	m->cfg.dir = strdup(cfg->dir);
+	m->dir_fd = -1;
+	m->active = &m->overlays[0];
+	m->batch = 1;
+	m->overlay_max = MIN(cfg->size_max / OVERLAY_SHARE, OVERLAY_MAX);
+	m->overlay_max = MAX(m->overlay_max, OVERLAY_MIN);
+	pthread_rwlock_init(&m->state, NULL);
 }
 
 int meta_open(struct meta **out, const struct meta_config *cfg)
@@ -408,16 +414,15 @@ int meta_open(struct meta **out, const struct meta_config *cfg)
 	struct meta *m = calloc(1, sizeof(*m));
 	if (!m)
 		return ERR_NOMEM;
-	m->cfg = *cfg;
-	m->tail = &m->head;
-	m->dir_fd = open(cfg->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int err = m->dir_fd < 0 ? err_from_errno(errno) : open_env(m);
-	if (!err) {
-		meta_look_at_host(m);
-		err = meta_counter(m, META_BATCH, &m->batch);
-		if (err == ERR_IO && cfg->salvage)
-			err = batch_of_engine(m);
-	}
+	init(m, cfg);
+	int err = m->cfg.dir ? loop_block(open_job, m) : ERR_NOMEM;
+	if (!err && !cfg->read_only)
+		err = file_sync_dir(m->dir_fd);
+	if (!err)
+		err = recover(m);
+	if (!err && !cfg->read_only)
+		err = meta_applier_start(m);
+	m->running = !err && !cfg->read_only;
 	if (err) {
 		meta_close(m);
 		return err;
@@ -426,20 +431,45 @@ int meta_open(struct meta **out, const struct meta_config *cfg)
 	return 0;
 }
 
-void meta_close(struct meta *m)
+static int close_job(void *arg)
 {
+	struct meta *m = arg;
 	for (uint32_t i = 0; i < m->n_readers; i++)
 		mdb_txn_abort(m->readers[i]);
 	if (m->env)
 		mdb_env_close(m->env);
 	if (m->dir_fd >= 0)
 		close(m->dir_fd);
+	return 0;
+}
+
+void meta_close(struct meta *m)
+{
+	uint64_t batch;
+	if (m->running) {
+		meta_checkpoint(m, &batch);
+		meta_applier_stop(m);
+	}
+	journal_close(&m->journal);
+	loop_block(close_job, m);
+	journal_buffer_fini(&m->gathered);
+	journal_buffer_fini(&m->spare);
+	for (size_t i = 0; i < ARRAY_SIZE(m->overlays); i++)
+		overlay_fini(&m->overlays[i]);
+	pthread_rwlock_destroy(&m->state);
+	free((void *)m->cfg.dir);
 	free(m);
 }
 
-void meta_raise_batch(struct meta *m, int64_t batch)
+/* The journal goes on without a gap, so the next batch goes by it. */
+void meta_raise_batch(struct meta *m, uint64_t batch)
 {
-	m->batch = MAX(m->batch, batch);
+	pthread_rwlock_wrlock(&m->state);
+	if (batch >= m->batch) {
+		m->batch = batch + 1;
+		m->by_journal = true;
+	}
+	pthread_rwlock_unlock(&m->state);
 }
 
 void meta_stats(struct meta *m, struct meta_stats *st)

@@ -1,16 +1,24 @@
 /*
  * The metadata store: a few ordered tables of small records that change together. This contract is all
- * that the rest of cairn knows of the engine below it, which is LMDB.
+ * that the rest of cairn knows of what is below it: LMDB, and before it a journal and what is newer in memory.
  *
- * Reading gives what was committed last. A record is answered without its header and checksum, which
- * were verified: a record that does not check is ERR_IO and is reported once in the log.
+ * Reading gives what was submitted last, whether it is durable or not. A record is answered without its header and
+ * checksum, which were verified: a record that does not check is ERR_IO and is reported once in the log.
  *
- * Changing: collect changes in a struct meta_txn, then meta_commit() makes all of them durable or none.
- * Whoever finds no commit running leads one on a worker thread and takes along whatever has arrived, so
- * transactions that come together share one synced write. Changes are blind: they are decided before, under
- * the locks of what they change; only meta_add() depends on what is there, so that counters need no lock.
+ * Changing: collect changes in a struct meta_txn. meta_submit() puts all of them, or none, into memory and into the batch
+ * that is being gathered, in the order of its calls: everybody sees them at once. meta_wait() parks until that batch
+ * is durable; batches are written one after the other, so all that a change was based on is durable with it. Batches need
+ * no clock: while one is written the next is gathered. meta_commit() does both. Changes are blind: they are decided before,
+ * under the locks of what they change; only meta_add() depends on what is there, so that counters need no lock.
  *
- * Each batch has a number, one more than the last; a record's header says in which batch it was written.
+ * Each batch has a number, one more than the last, and is one write to the journal; a record's header says in which
+ * batch it was written. In memory only the newest version of a record is kept, until the applier puts a whole overlay,
+ * which ends where a batch does, into the tables: that is one function for each record (apply_record() in cairn-meta-apply.c),
+ * in the order of keys, in one LMDB transaction with the number of the last batch. After meta_checkpoint() all versions
+ * that were the newest are in the tables, and none that is newer: who keeps old versions begins there.
+ *
+ * If the journal or the tables cannot be written, the store has failed: nothing is accepted any more, and reading a
+ * record that was seen but could not be made durable is an error too. A new start has what is durable.
  */
 #ifndef CAIRN_META_H
 #define CAIRN_META_H
@@ -43,7 +51,8 @@ enum meta_table {
 #define META_BODY_MAX (1u << 17)
 
 /* Keys of the table of counters. Part of the format: append only. */
-enum meta_counter { META_BATCH = 1, META_NEXT_INODE, META_N_INODES, META_EPOCH, META_CLEAN, META_N_ORPHANS, META_N_BLOCKS, META_SEGMENT };
+enum meta_counter { META_BATCH = 1, META_NEXT_INODE, META_N_INODES, META_EPOCH, META_CLEAN, META_N_ORPHANS, META_N_BLOCKS, META_SEGMENT,
+                    META_JOURNAL_AT, META_JOURNAL_SUM };
 
 struct meta;
 
@@ -56,11 +65,11 @@ struct meta_key {
 };
 
 struct meta_config {
-	const char *dir;     /* exists */
+	const char *dir;     /* exists; the journal lies in the directory above */
 	uint64_t size_max;   /* bytes that the tables may take, a reserve for deleting included */
 	uint64_t reserve;    /* bytes of the host's file system below which only what frees is accepted */
 	bool read_only;
-	bool salvage;        /* opens also when the counter of batches is damaged */
+	bool salvage;        /* opens also when counters or the journal are damaged, with what can be told */
 };
 
 struct meta_key meta_key_number(uint64_t number);
@@ -71,12 +80,12 @@ struct meta_key meta_key_name(uint64_t a, const void *name, uint32_t size);
 uint64_t meta_key_first(const struct meta_key *key);
 uint64_t meta_key_second(const struct meta_key *key);
 
-/* meta_open() - blocks: for a worker. meta_close() - no call may be running. */
+/*
+ * meta_open() - what the journal has is there again, in memory. Read-only, nothing is written. ERR_IO: the journal is
+ * damaged. meta_close() - puts everything into the tables; no call may be running. Both park.
+ */
 int meta_open(struct meta **meta, const struct meta_config *cfg);
 void meta_close(struct meta *meta);
-
-/* meta_sync_dir() - the tables' file itself is there after a loss of power. Parks; before the first commit. */
-int meta_sync_dir(struct meta *meta);
 
 /* ---- reading: never parks ---------------------------------------------------------------------- */
 
@@ -91,7 +100,7 @@ struct meta_record {
 	int err;             /* with meta_inspect(): ERR_IO of a damaged record, whose body is all that is stored, header and checksum too */
 };
 
-/* A scan's visitor: false ends it. Runs inside a read transaction: must not park. */
+/* A scan's visitor: false ends it. Nothing is submitted meanwhile: it must not park or submit, and not visit many records at once. */
 typedef bool meta_visit_fn(void *arg, const struct meta_record *r);
 
 enum meta_from { META_FROM, META_FROM_OR_BEFORE };
@@ -111,8 +120,8 @@ int meta_inspect(struct meta *meta, enum meta_table table, const struct meta_key
 
 /* meta_n_records() - about how many a table has. */
 uint64_t meta_n_records(struct meta *meta, enum meta_table table);
-/* meta_raise_batch() - batches to come have numbers above this one. For a check, before its first commit. */
-void meta_raise_batch(struct meta *meta, int64_t batch);
+/* meta_raise_batch() - batches to come have numbers above this one. For a check, while nothing is submitted that is not durable. */
+void meta_raise_batch(struct meta *meta, uint64_t batch);
 /* meta_key_is_number() - whether the keys of a table are u64. */
 bool meta_key_is_number(enum meta_table table);
 /* meta_table_name() - as in cairn(5). */
@@ -138,10 +147,23 @@ void meta_add(struct meta_txn *txn, uint64_t counter, int64_t delta);
 void meta_set(struct meta_txn *txn, uint64_t counter, int64_t value);
 
 /*
- * meta_commit() - applies txn durably and ends it, also on failure, when nothing of it was applied. Parks.
- * ERR_NOSPC: no room but for what frees. ERR_NOMEM. ERR_IO: the engine failed; then every later commit does.
+ * meta_submit() - makes txn visible and ends it, also on failure, when nothing of it was done. *batch: its batch's number; 0
+ * if it has no changes. Parks only if memory for changes or the tables are full. ERR_NOSPC: no room but for what frees.
+ * ERR_NOMEM. Once the store has failed, its error.
  */
+int meta_submit(struct meta *meta, struct meta_txn *txn, uint64_t *batch);
+/* meta_wait() - all batches up to that one are durable. Parks. On failure it is not known which are. */
+int meta_wait(struct meta *meta, uint64_t batch);
+/* meta_commit() - submits and waits. */
 int meta_commit(struct meta *meta, struct meta_txn *txn);
+/* meta_last() - the batch of what was submitted last. */
+uint64_t meta_last(struct meta *meta);
+
+/*
+ * meta_checkpoint() - all that was submitted is in the tables, durably. Nothing is submitted between deciding what that is and the
+ * end of batch *batch, its last: what comes later is in later batches. Parks. ERR_NOSPC: the host or the tables have no room.
+ */
+int meta_checkpoint(struct meta *meta, uint64_t *batch);
 void meta_abandon(struct meta_txn *txn);
 
 struct meta_stats {

@@ -1,7 +1,7 @@
 /*
- * Changing names. Each operation makes copies of the inodes it changes, puts all of its records into one
- * transaction, waits until that is durable, and then shows the copies. The VFS holds the locks of all nodes
- * involved, so nothing decided here can change before the commit.
+ * Changing names. Each operation makes copies of the inodes it changes, submits all of its records in one
+ * transaction, and then shows the copies. The VFS holds the locks of all nodes involved, so nothing decided here can
+ * change before that; whether it is durable is waited for without them, in cairn_settle().
  */
 #include <stdlib.h>
 #include <string.h>
@@ -28,11 +28,12 @@ static void put_edit(struct meta_txn *txn, struct edit *e)
 	cairn_put_inode(txn, cairn_ino(e->n), &e->inode);
 }
 
-static void show_edit(struct edit *e)
+static void show_edit(struct edit *e, uint64_t batch)
 {
 	bool was_dead = e->n->inode.attr.nlink == 0, dead = e->inode.attr.nlink == 0;
 	e->n->inode = e->inode;
 	e->n->read_time = 0;
+	cairn_note(e->n, batch);
 	if (was_dead == dead)
 		return;
 	cairn_of(e->n)->n_orphans += dead ? 1 : -1;
@@ -119,7 +120,7 @@ static int create(struct vfs_node *node, const struct vfs_name *name, const stru
 	struct edit dir = edit_of(node);
 	struct cairn_inode inode;
 	struct meta_txn txn;
-	uint64_t ino;
+	uint64_t ino, batch;
 	CLEANUP_FREE struct acl *acl = NULL;
 	int err = absent(dir.n, name);
 	if (!err)
@@ -135,11 +136,11 @@ static int create(struct vfs_node *node, const struct vfs_name *name, const stru
 	add_entry(&txn, &dir, name, ino, what->type);
 	cairn_touch(&dir.inode, true);
 	put_edit(&txn, &dir);
-	err = meta_commit(fs->meta, &txn);
+	err = meta_submit(fs->meta, &txn, &batch);
 	if (err)
 		return err;
 	fs->n_inodes++;
-	show_edit(&dir);
+	show_edit(&dir, batch);
 	return cairn_node_adopt(fs, ino, &inode, &acl, made);
 }
 
@@ -156,7 +157,7 @@ int cairn_create_unlinked(struct vfs_call *call, struct vfs_node *dir, const str
 	struct cairn *fs = dir->mount->store;
 	struct cairn_inode inode;
 	struct meta_txn txn;
-	uint64_t ino;
+	uint64_t ino, batch;
 	CLEANUP_FREE struct acl *acl = NULL;
 	int err = copy_acl(what, &acl);
 	if (!err)
@@ -169,7 +170,7 @@ int cairn_create_unlinked(struct vfs_call *call, struct vfs_node *dir, const str
 	meta_begin(&txn);
 	put_new(&txn, ino, &inode, what);
 	cairn_put_orphan(&txn, ino);
-	err = meta_commit(fs->meta, &txn);
+	err = meta_submit(fs->meta, &txn, &batch);
 	if (err)
 		return err;
 	fs->n_inodes++;
@@ -181,6 +182,7 @@ int cairn_link(struct vfs_node *node, struct vfs_node *to, const struct vfs_name
 {
 	struct cairn_node *n = cairn_node(node);
 	struct meta_txn txn;
+	uint64_t batch;
 	int err = absent(cairn_node(to), name);
 	if (err)
 		return err;
@@ -202,11 +204,11 @@ int cairn_link(struct vfs_node *node, struct vfs_node *to, const struct vfs_name
 	add_entry(&txn, &dir, name, cairn_ino(n), node->type);
 	cairn_touch(&dir.inode, true);
 	put_edit(&txn, &dir);
-	err = meta_commit(cairn_of(n)->meta, &txn);
+	err = meta_submit(cairn_of(n)->meta, &txn, &batch);
 	if (err)
 		return err;
-	show_edit(&e);
-	show_edit(&dir);
+	show_edit(&e, batch);
+	show_edit(&dir, batch);
 	return 0;
 }
 
@@ -217,6 +219,7 @@ int cairn_remove(struct vfs_node *from, const struct vfs_name *name, struct vfs_
 	struct cairn_node *n = cairn_node(node);
 	struct cairn_entry entry;
 	struct meta_txn txn;
+	uint64_t batch;
 	int err = cairn_find_entry(cairn_node(from), name, &entry);
 	if (err)
 		return err;
@@ -231,11 +234,11 @@ int cairn_remove(struct vfs_node *from, const struct vfs_name *name, struct vfs_
 	drop_link(&txn, &e);
 	cairn_touch(&dir.inode, true);
 	put_edit(&txn, &dir);
-	err = meta_commit(cairn_of(n)->meta, &txn);
+	err = meta_submit(cairn_of(n)->meta, &txn, &batch);
 	if (err)
 		return err;
-	show_edit(&e);
-	show_edit(&dir);
+	show_edit(&e, batch);
+	show_edit(&dir, batch);
 	return 0;
 }
 
@@ -285,7 +288,7 @@ static void move(struct meta_txn *txn, struct renaming *r)
 	add_entry(txn, r->to_dir, r->to, r->entry.ino, r->entry.type);
 }
 
-static int commit_rename(struct renaming *r, bool exchanges)
+static int submit_rename(struct renaming *r, bool exchanges, uint64_t *batch)
 {
 	struct meta_txn txn;
 	meta_begin(&txn);
@@ -302,7 +305,7 @@ static int commit_rename(struct renaming *r, bool exchanges)
 		cairn_touch(&r->to_dir->inode, true);
 		put_edit(&txn, r->to_dir);
 	}
-	return meta_commit(cairn_of(r->node.n)->meta, &txn);
+	return meta_submit(cairn_of(r->node.n)->meta, &txn, batch);
 }
 
 static int find_entries(struct renaming *r, struct vfs_node *from_dir, struct vfs_node *to_dir)
@@ -331,6 +334,7 @@ int cairn_rename(struct vfs_node *from_dir, const struct vfs_name *from, struct 
 {
 	struct renaming r = {.from = from, .to = to};
 	bool exchanges = what->flags & RENAME_EXCHANGE;
+	uint64_t batch;
 	int err = find_entries(&r, from_dir, to_dir);
 	if (!err)
 		err = r.has_target == (what->target != NULL) ? settle_both(what, exchanges) : ERR_SERVERFAULT;
@@ -342,14 +346,14 @@ int cairn_rename(struct vfs_node *from_dir, const struct vfs_name *from, struct 
 	r.node = edit_of(what->node);
 	if (what->target)
 		r.target = edit_of(what->target);
-	err = commit_rename(&r, exchanges);
+	err = submit_rename(&r, exchanges, &batch);
 	if (err)
 		return err;
-	show_edit(&r.node);
+	show_edit(&r.node, batch);
 	if (what->target)
-		show_edit(&r.target);
-	show_edit(&r.from_dir);
+		show_edit(&r.target, batch);
+	show_edit(&r.from_dir, batch);
 	if (r.to_dir != &r.from_dir)
-		show_edit(r.to_dir);
+		show_edit(r.to_dir, batch);
 	return 0;
 }

@@ -32,7 +32,40 @@ static struct cairn_node *node_new(struct cairn *fs, uint64_t ino, const struct 
 	n->inode.attr.fileid = ino;
 	tree_init(&n->chunks);
 	list_init(&n->dirty_link);
+	/* What came before it was read or made may not be durable. */
+	n->batch = meta_last(fs->meta);
 	return n;
+}
+
+void cairn_note(struct cairn_node *n, uint64_t batch)
+{
+	atomic_store_explicit(&n->batch, batch, memory_order_relaxed);
+}
+
+int cairn_submit(struct cairn_node *n, struct meta_txn *txn)
+{
+	uint64_t batch;
+	int err = meta_submit(cairn_of(n)->meta, txn, &batch);
+	if (!err)
+		cairn_note(n, batch);
+	return err;
+}
+
+static uint64_t later_of(uint64_t batch, struct vfs_node *node)
+{
+	uint64_t own = atomic_load_explicit(&cairn_node(node)->batch, memory_order_relaxed);
+	return MAX(batch, own);
+}
+
+int cairn_settle(struct vfs_node *const *nodes, uint32_t n)
+{
+	uint64_t batch = 0;
+	for (uint32_t i = 0; i < n; i++) {
+		batch = later_of(batch, nodes[i]);
+		if (nodes[i]->base)
+			batch = later_of(batch, nodes[i]->base);
+	}
+	return n ? meta_wait(cairn_of(cairn_node(nodes[0]))->meta, batch) : 0;
 }
 
 /* Whatever others may look at is set before. */
@@ -142,9 +175,10 @@ int cairn_new_ino(struct cairn *fs, uint64_t *ino)
 	fiber_mutex_lock(&fs->inode_lock);
 	if (fs->next_inode >= fs->inode_limit) {
 		struct meta_txn txn;
+		uint64_t batch;
 		meta_begin(&txn);
 		meta_set(&txn, META_NEXT_INODE, (int64_t)(fs->inode_limit + INODES_AHEAD));
-		err = meta_commit(fs->meta, &txn);
+		err = meta_submit(fs->meta, &txn, &batch);
 		if (!err)
 			fs->inode_limit += INODES_AHEAD;
 	}

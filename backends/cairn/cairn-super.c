@@ -15,6 +15,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "backends/cairn/cairn-journal.h"
 #include "base/cleanup.h"
 #include "base/cursor.h"
 #include "base/err.h"
@@ -26,6 +27,8 @@
 #define LOCK_NAME "lock"
 #define MAGIC "CAIRNFS1"
 #define LABEL_SIZE 64u
+#define JOURNAL_SHARE 16u /* of the capacity */
+#define JOURNAL_SIZE_SMALL (2ULL << 20)
 #define SUM_XXH3 1
 #define BYTE_ORDER_MARK 0x01020304u
 
@@ -156,7 +159,7 @@ struct dir_job {
 /* Names that may be there before a superblock: those of an interrupted creation. */
 static bool is_ours(const char *name)
 {
-	static const char *const ours[] = {".", "..", LOCK_NAME, SUPER_NEW, "meta", "data", "lost+found"};
+	static const char *const ours[] = {".", "..", LOCK_NAME, SUPER_NEW, JOURNAL_NAME, "meta", "data", "lost+found"};
 	for (size_t i = 0; i < ARRAY_SIZE(ours); i++)
 		if (strcmp(name, ours[i]) == 0)
 			return true;
@@ -294,10 +297,22 @@ int cairn_store_lock(const char *path, int *dir_fd, int *lock_fd, char **why)
 	return 0;
 }
 
-/* The directory's own name must last too, where one may see to it. */
-static int write_store(const struct dir_job *job, const struct cairn_super *super)
+/* A small store does without a journal that is larger than itself. */
+static uint64_t journal_size(const struct cairn_store_options *opt)
 {
-	int err = cairn_super_write(job->fd, super);
+	uint64_t most = opt->capacity ? opt->capacity / JOURNAL_SHARE : JOURNAL_SIZE_DEFAULT;
+	if (opt->journal_size)
+		return opt->journal_size;
+	most = MIN(most, JOURNAL_SIZE_DEFAULT);
+	return MAX(most, JOURNAL_SIZE_SMALL);
+}
+
+/* The directory's own name must last too, where one may see to it. */
+static int write_store(const struct dir_job *job, const struct cairn_super *super, uint64_t journal)
+{
+	int err = journal_create(job->fd, journal);
+	if (!err)
+		err = cairn_super_write(job->fd, super);
 	return err || job->parent_fd < 0 ? err : file_sync_dir(job->parent_fd);
 }
 
@@ -315,11 +330,13 @@ int cairn_store_create(const char *path, const struct cairn_store_options *opt, 
 		return fail(why, ERR_NAMETOOLONG, path, "a label has at most 64 bytes");
 	if (super.meta_size < CAIRN_META_SIZE_MIN)
 		return fail(why, ERR_RANGE, path, "tables need at least 4 MiB");
+	if (opt->journal_size && (opt->journal_size < JOURNAL_SIZE_MIN || opt->journal_size > JOURNAL_SIZE_MAX))
+		return fail(why, ERR_RANGE, path, "a journal has 128 KiB to 4 GiB");
 	loop_random(super.uuid, sizeof(super.uuid));
 	int err = loop_block(create_job, &job);
 	if (err)
 		err = explain(&job, err, why);
-	else if ((err = write_store(&job, &super)))
+	else if ((err = write_store(&job, &super, journal_size(opt))))
 		fail(why, err, path, err_text(err));
 	dir_job_end(&job);
 	return err;

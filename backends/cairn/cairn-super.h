@@ -17,13 +17,14 @@
 
 /* A store with an incompatible feature that is not known is refused, with a read-only one it is mounted read-only. */
 #define CAIRN_INCOMPAT_LITTLE64 (1ULL << 0) /* tables written by a little-endian 64-bit machine */
+#define CAIRN_INCOMPAT_JOURNAL (1ULL << 1)  /* what the tables do not have yet is in a journal */
 #define CAIRN_INCOMPAT_SHARED (1ULL << 2)   /* blocks may have several references */
 #define CAIRN_INCOMPAT_FOLDED (1ULL << 4)   /* the table of folded names is kept */
 #define CAIRN_INCOMPAT_STREAMS (1ULL << 5)  /* the table of streams */
 #define CAIRN_INCOMPAT_ACLS (1ULL << 6)     /* inodes may have ACLs */
 #define CAIRN_INCOMPAT_MADE \
-	(CAIRN_INCOMPAT_LITTLE64 | CAIRN_INCOMPAT_SHARED | CAIRN_INCOMPAT_FOLDED | CAIRN_INCOMPAT_STREAMS | \
-	 CAIRN_INCOMPAT_ACLS) /* new stores have all of these */
+	(CAIRN_INCOMPAT_LITTLE64 | CAIRN_INCOMPAT_JOURNAL | CAIRN_INCOMPAT_SHARED | CAIRN_INCOMPAT_FOLDED | \
+	 CAIRN_INCOMPAT_STREAMS | CAIRN_INCOMPAT_ACLS) /* new stores have all of these */
 #define CAIRN_INCOMPAT_KNOWN CAIRN_INCOMPAT_MADE
 #define CAIRN_RO_COMPAT_KNOWN 0ULL
 
@@ -41,6 +42,7 @@ struct cairn_store_options {
 	const char *label; /* NULL: none */
 	uint64_t capacity;
 	uint64_t meta_size; /* 0: default */
+	uint64_t journal_size; /* 0: default */
 };
 
 /* cairn_store_create() - makes the directory if need be; it must be empty. *why: a sentence, malloc'ed. ERR_EXIST, ERR_NOTEMPTY. */

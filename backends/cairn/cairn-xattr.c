@@ -16,7 +16,7 @@ int cairn_commit_with(struct cairn_node *n, struct meta_txn *txn)
 	}
 	cairn_touch(&inode, false);
 	cairn_put_inode(txn, cairn_ino(n), &inode);
-	int err = meta_commit(cairn_of(n)->meta, txn);
+	int err = cairn_submit(n, txn);
 	if (!err)
 		n->inode = inode;
 	return err;

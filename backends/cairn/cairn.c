@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "backends/cairn/backend.h"
+#include "base/cleanup.h"
 #include "base/log.h"
 #include "base/str.h"
 
@@ -28,6 +29,7 @@ static const struct backend_option options[] = {
 	{"create", "bool", "no", "make the store if there is none"},
 	{"capacity", "size", "0", "with create: bytes of file data at most; 0: as much as the host has"},
 	{"tables", "size", "1T", "with create: bytes of names and attributes at most"},
+	{"journal", "size", "0", "with create: bytes of the journal; 0: as fits the capacity, 128M at most"},
 	{"cache", "size", "64M", "unstable writes kept in memory at most"},
 	{"inodes", "number", "65536", "inodes kept in memory that nobody uses"},
 	{NULL},
@@ -58,6 +60,8 @@ static int parse_option(struct mount_options *mo, const struct vfs_option *o)
 		return str_parse_size(o->value, &mo->store.capacity);
 	else if (strcmp(o->key, "tables") == 0)
 		return str_parse_size(o->value, &mo->store.meta_size);
+	else if (strcmp(o->key, "journal") == 0)
+		return str_parse_size(o->value, &mo->store.journal_size);
 	else if (strcmp(o->key, "cache") == 0)
 		return str_parse_size(o->value, &mo->cache);
 	else if (strcmp(o->key, "inodes") == 0)
@@ -123,22 +127,22 @@ static int check_features(const struct cairn *fs, char **why)
 	return 0;
 }
 
-struct open_job {
-	struct cairn *fs;
-	const char *path;
-};
-
-static int open_job(void *arg)
+static int open_data(void *arg)
 {
-	struct open_job *job = arg;
-	struct cairn *fs = job->fs;
-	char dir[4096];
-	struct meta_config cfg = {
-		.dir = dir, .size_max = fs->super.meta_size, .reserve = META_HOST_RESERVE, .read_only = fs->mount->read_only};
-	if (snprintf(dir, sizeof(dir), "%s/meta", job->path) >= (int)sizeof(dir))
-		return ERR_NAMETOOLONG;
+	struct cairn *fs = arg;
 	fs->data_fd = openat(fs->dir_fd, "data", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return fs->data_fd < 0 ? err_from_errno(errno) : meta_open(&fs->meta, &cfg);
+	return fs->data_fd < 0 ? err_from_errno(errno) : 0;
+}
+
+static int open_meta(struct cairn *fs, const char *path)
+{
+	CLEANUP_FREE char *dir = NULL;
+	struct meta_config cfg = {
+		.size_max = fs->super.meta_size, .reserve = META_HOST_RESERVE, .read_only = fs->mount->read_only};
+	if (asprintf(&dir, "%s/meta", path) < 0)
+		return ERR_NOMEM;
+	cfg.dir = dir;
+	return meta_open(&fs->meta, &cfg);
 }
 
 static int make_root(struct cairn *fs)
@@ -194,10 +198,9 @@ static int read_counters(struct cairn *fs)
 
 static int load_store(struct cairn *fs, const char *path)
 {
-	struct open_job job = {fs, path};
-	int err = loop_block(open_job, &job);
+	int err = loop_block(open_data, fs);
 	if (!err)
-		err = meta_sync_dir(fs->meta);
+		err = open_meta(fs, path);
 	if (!err)
 		err = read_counters(fs);
 	if (!err)
@@ -213,12 +216,6 @@ static int load_store(struct cairn *fs, const char *path)
 
 /* ---- the structure */
 
-static int close_meta(void *arg)
-{
-	meta_close(arg);
-	return 0;
-}
-
 static void store_free(struct cairn *fs)
 {
 	node_cache_fini(&fs->nodes);
@@ -230,7 +227,7 @@ static void store_free(struct cairn *fs)
 	}
 	cairn_segments_fini(fs);
 	if (fs->meta)
-		loop_block(close_meta, fs->meta);
+		meta_close(fs->meta);
 	if (fs->data_fd >= 0)
 		close(fs->data_fd);
 	close_lock(fs);
@@ -306,7 +303,9 @@ static void unmount_store(struct vfs_mount *m)
 
 static int sync_store(struct vfs_mount *m)
 {
-	return m->read_only ? 0 : cairn_flush_all(m->store);
+	struct cairn *fs = m->store;
+	int err = m->read_only ? 0 : cairn_flush_all(fs);
+	return err || m->read_only ? err : meta_wait(fs->meta, meta_last(fs->meta));
 }
 
 static int statfs_store(struct vfs_mount *m, struct op_statfs *st)
@@ -349,6 +348,7 @@ const struct backend_ops cairn_backend = {
 	.unmount = unmount_store,
 	.statfs = statfs_store,
 	.sync = sync_store,
+	.settle = cairn_settle,
 	.node_handle = cairn_node_handle,
 	.node_get = cairn_node_get,
 	.node_release = cairn_node_release,

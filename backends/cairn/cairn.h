@@ -197,6 +197,7 @@ struct cairn_node {
 	bool changed;                /* the inode is not as stored */
 	bool shares;                 /* it had shared blocks: cairn_refs.alone; guarded by flush_lock */
 	uint64_t dirty_since_ns;
+	_Atomic uint64_t batch;      /* with it the last change of names or attributes is durable */
 };
 
 static inline struct cairn_node *cairn_node(struct vfs_node *node)
@@ -224,6 +225,11 @@ int cairn_node_of_ino(struct cairn *fs, uint64_t ino, struct vfs_node **node);
 /* cairn_node_adopt() - puts a new inode into the cache, with one reference, and with its ACL, which is taken over; NULL: none. */
 int cairn_node_adopt(struct cairn *fs, uint64_t ino, const struct cairn_inode *inode, struct acl **acl, struct vfs_node **node);
 int cairn_node_adopt_stream(struct cairn *fs, uint64_t ino, const struct cairn_inode *inode, struct vfs_node *base, struct vfs_node **node);
+/* cairn_submit() - meta_submit() of what changes n, among others. cairn_note() - n was changed in that batch. */
+int cairn_submit(struct cairn_node *n, struct meta_txn *txn);
+void cairn_note(struct cairn_node *n, uint64_t batch);
+/* cairn_settle() - backend_ops.settle. */
+int cairn_settle(struct vfs_node *const *nodes, uint32_t n);
 /* cairn_new_ino() - a number that was never used. Parks. */
 int cairn_new_ino(struct cairn *fs, uint64_t *ino);
 void cairn_node_destroy(struct cached_node *node);

@@ -21,6 +21,7 @@ static const struct cli_option {
 	{"label", 'L', "TEXT", "at most 64 bytes that tell people what it is"},
 	{"capacity", 'c', "SIZE", "bytes of file data at most; without it as much as the host has"},
 	{"tables", 't', "SIZE", "bytes of names and attributes at most (1T)"},
+	{"journal", 'j', "SIZE", "bytes of the journal (a sixteenth of the capacity, 128M at most)"},
 	{"quiet", 'q', NULL, "print nothing if all is well"},
 	{"help", 'h', NULL, "print this and exit"},
 	{"version", 'V', NULL, "print the version and exit"},
@@ -61,6 +62,7 @@ static int take_option(struct making *m, int letter)
 	case 'L': m->options.label = optarg; return -1;
 	case 'c': return str_parse_size(optarg, &m->options.capacity) ? refuse_size(optarg) : -1;
 	case 't': return str_parse_size(optarg, &m->options.meta_size) ? refuse_size(optarg) : -1;
+	case 'j': return str_parse_size(optarg, &m->options.journal_size) ? refuse_size(optarg) : -1;
 	case 'q': m->quiet = true; return -1;
 	case 'h': print_help(); return EXIT_SUCCESS;
 	case 'V': printf("mkfs.cairn (%s) %s\n", PACKAGE_NAME, PACKAGE_VERSION); return EXIT_SUCCESS;

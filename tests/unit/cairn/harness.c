@@ -137,7 +137,7 @@ int bench_make(struct vfs_node *dir, const char *text, uint32_t type, struct vfs
 	fiber_rwlock_wrlock(&dir->lock);
 	int err = cairn_backend.create(NULL, dir, &name, &what, node);
 	fiber_rwlock_wrunlock(&dir->lock);
-	return err;
+	return err ? err : cairn_backend.settle(&dir, 1);
 }
 
 int bench_lookup(struct vfs_node *dir, const char *text, struct vfs_node **node)
@@ -175,7 +175,7 @@ int bench_truncate(struct vfs_node *node, uint64_t size)
 	fiber_rwlock_wrlock(&node->lock);
 	int err = cairn_backend.setattr(node, &attr);
 	fiber_rwlock_wrunlock(&node->lock);
-	return err;
+	return err ? err : cairn_backend.settle(&node, 1);
 }
 
 int bench_remove(struct vfs_node *dir, const char *text)
@@ -192,7 +192,7 @@ int bench_remove(struct vfs_node *dir, const char *text)
 	fiber_rwlock_wrunlock(&dir->lock);
 	if (node && err != ERR_NOENT)
 		vfs_node_put(node);
-	return err;
+	return err ? err : cairn_backend.settle(&dir, 1);
 }
 
 static int rename_locked(struct vfs_node *dir, const struct vfs_name *from, const struct vfs_name *to,
@@ -223,7 +223,7 @@ int bench_rename(struct vfs_node *dir, const char *from_text, const char *to_tex
 		vfs_node_put(what.node);
 	if (what.target)
 		vfs_node_put(what.target);
-	return err;
+	return err ? err : cairn_backend.settle(&dir, 1);
 }
 
 int bench_attr(struct vfs_node *node, struct op_attr *attr)

@@ -1,0 +1,336 @@
+/*
+ * From the overlay to the tables: its records go in order of keys into one LMDB transaction, with the number of the
+ * last batch and the place behind it in the journal. Where the tables have no room for so many new pages at once,
+ * it is done in pieces: the journal still has all of it until the last piece is in.
+ */
+#include <string.h>
+#include <sys/statvfs.h>
+
+#include "backends/cairn/cairn-meta-impl.h"
+#include "base/cursor.h"
+#include "base/log.h"
+#include "loop/loop.h"
+
+LOG_MODULE("cairn");
+
+#define PAGE_SIZE 4096u
+#define RESERVE_SHARE 64 /* of the tables' room, for what frees */
+#define RESERVE_PAGES_MIN 256u
+#define RESERVE_PAGES_MAX 16384u
+#define PIECE_MIN 64u
+#define TICK_NS NS_PER_SEC
+#define AGE_NS (5 * NS_PER_SEC)
+
+/* ---- records */
+
+struct apply {
+	struct meta *m;
+	const struct meta_overlay *from;
+	struct journal_place end;
+	bool whole;
+	MDB_txn *txn;
+	uint32_t piece; /* records in one transaction; 0: all */
+	uint32_t n;     /* in this one so far */
+};
+
+static int put_record(struct apply *a, enum meta_table table, MDB_val *key, uint64_t batch, const void *body, uint32_t size)
+{
+	MDB_val v = {META_HEAD_SIZE + size + META_SUM_SIZE, NULL};
+	struct cursor c;
+	int rc = mdb_put(a->txn, a->m->tables[table], key, &v, MDB_RESERVE);
+	if (rc)
+		return rc;
+	cursor_init(&c, v.mv_data, v.mv_size);
+	cursor_put_u8(&c, META_RECORD_VERSION);
+	cursor_put_bytes(&c, "\0\0\0\0\0\0", 7);
+	cursor_put_le64(&c, batch);
+	cursor_put_bytes(&c, body, size);
+	cursor_put_le64(&c, meta_sum(table, key, v.mv_data, META_HEAD_SIZE + size));
+	return 0;
+}
+
+/* The one place where a record of the tables is replaced or deleted. */
+static int apply_record(struct apply *a, enum meta_table table, const struct meta_dirty *d)
+{
+	struct meta_key key;
+	MDB_val k = {d->key_size, key.bytes};
+	/* A copy, so that integer keys are aligned. */
+	memcpy(key.bytes, d->bytes, d->key_size);
+	if (!d->deleted)
+		return put_record(a, table, &k, d->batch, dirty_body(d), d->size);
+	int rc = mdb_del(a->txn, a->m->tables[table], &k, NULL);
+	return rc == MDB_NOTFOUND ? 0 : rc;
+}
+
+static int put_counter(struct apply *a, uint64_t counter, uint64_t value)
+{
+	struct meta_key key = meta_key_number(counter);
+	MDB_val k = meta_key_val(&key);
+	uint8_t body[8];
+	struct cursor c;
+	cursor_init(&c, body, sizeof(body));
+	cursor_put_le64(&c, value);
+	return put_record(a, META_COUNTERS, &k, a->end.batch, body, sizeof(body));
+}
+
+/* ---- transactions */
+
+static int next_piece(struct apply *a)
+{
+	if (!a->piece || ++a->n < a->piece)
+		return 0;
+	a->n = 0;
+	int rc = mdb_txn_commit(TAKE(a->txn));
+	return rc ? rc : mdb_txn_begin(a->m->env, NULL, 0, &a->txn);
+}
+
+static int apply_records(struct apply *a)
+{
+	int rc = 0;
+	for (int t = 0; rc == 0 && t < META_N_TABLES; t++)
+		for (struct meta_dirty *d = overlay_first(a->from, t); rc == 0 && d; d = overlay_next(d)) {
+			rc = apply_record(a, t, d);
+			if (rc == 0)
+				rc = next_piece(a);
+		}
+	return rc;
+}
+
+static int apply_end(struct apply *a)
+{
+	int rc = put_counter(a, META_BATCH, a->end.batch);
+	if (rc == 0)
+		rc = put_counter(a, META_JOURNAL_AT, a->end.at);
+	if (rc == 0)
+		rc = put_counter(a, META_JOURNAL_SUM, a->end.sum);
+	return rc;
+}
+
+static int try_apply(struct apply *a)
+{
+	int rc = mdb_txn_begin(a->m->env, NULL, 0, &a->txn);
+	if (rc == 0)
+		rc = apply_records(a);
+	if (rc == 0)
+		rc = apply_end(a);
+	if (rc == 0)
+		rc = mdb_txn_commit(TAKE(a->txn));
+	if (a->txn)
+		mdb_txn_abort(TAKE(a->txn));
+	return rc;
+}
+
+static bool is_full(int rc)
+{
+	return rc == MDB_MAP_FULL || rc == MDB_TXN_FULL || rc == ENOSPC || rc == EDQUOT;
+}
+
+/* Freed pages are used again two transactions later: the smaller the pieces, the fewer new ones it takes. */
+static int apply_job(void *arg)
+{
+	struct apply *a = arg;
+	int rc = try_apply(a);
+	for (uint32_t piece = 16 * PIECE_MIN; is_full(rc) && !a->whole && piece >= PIECE_MIN; piece /= 4) {
+		a->piece = piece;
+		a->n = 0;
+		rc = try_apply(a);
+	}
+	meta_measure(a->m);
+	if (rc)
+		log_error("%s: %s", a->m->cfg.dir, mdb_strerror(rc));
+	return meta_error(rc);
+}
+
+/* ---- room */
+
+uint64_t meta_reserve(const struct meta *m)
+{
+	uint64_t reserve = MAX(m->cfg.size_max / PAGE_SIZE / RESERVE_SHARE, (uint64_t)RESERVE_PAGES_MIN);
+	return MIN(reserve, (uint64_t)RESERVE_PAGES_MAX);
+}
+
+/* Pages on the free list: a walk of it, which LMDB lets readers make; so only when the file is nearly as large as it may be. */
+static uint64_t free_pages(MDB_env *env)
+{
+	MDB_cursor *cursor;
+	MDB_txn *txn;
+	MDB_val k, v;
+	uint64_t n = 0;
+	if (mdb_txn_begin(env, NULL, MDB_RDONLY, &txn))
+		return 0;
+	if (mdb_cursor_open(txn, 0, &cursor)) {
+		mdb_txn_abort(txn);
+		return 0;
+	}
+	while (mdb_cursor_get(cursor, &k, &v, MDB_NEXT) == 0) {
+		size_t count;
+		memcpy(&count, v.mv_data, sizeof(count));
+		n += count;
+	}
+	mdb_cursor_close(cursor);
+	mdb_txn_abort(txn);
+	return n;
+}
+
+void meta_look_at_host(struct meta *m)
+{
+	struct statvfs st;
+	if (fstatvfs(m->dir_fd, &st))
+		return;
+	m->host_free = (uint64_t)st.f_bavail * st.f_frsize;
+	m->host_total = (uint64_t)st.f_blocks * st.f_frsize;
+}
+
+void meta_measure(struct meta *m)
+{
+	MDB_envinfo info;
+	uint64_t left = 0, reserve = meta_reserve(m), enough = 2 * reserve + 8 * m->overlay_max / PAGE_SIZE;
+	meta_look_at_host(m);
+	if (mdb_env_info(m->env, &info) == 0) {
+		uint64_t max = info.me_mapsize / PAGE_SIZE, used = info.me_last_pgno + 1;
+		left = max - MIN(max, used);
+		if (left < enough)
+			left += free_pages(m->env);
+	}
+	m->pages_left = left;
+	m->full = left < reserve || m->host_free < m->cfg.reserve;
+}
+
+/* ---- the overlay */
+
+static void drop(struct meta *m, uint64_t batch)
+{
+	struct meta_overlay old;
+	pthread_rwlock_wrlock(&m->state);
+	old = *m->applying;
+	overlay_init(m->applying);
+	m->applying = NULL;
+	m->leader_applies = false;
+	m->stuck = 0;
+	m->applied = batch;
+	pthread_rwlock_unlock(&m->state);
+	overlay_fini(&old);
+}
+
+int meta_apply(struct meta *m, const struct journal_place *end, bool whole)
+{
+	struct apply a = {.m = m, .from = m->applying, .end = *end, .whole = whole};
+	int err = loop_block(apply_job, &a);
+	if (!err)
+		drop(m, end->batch);
+	fiber_mutex_lock(&m->lock);
+	if (err && !whole && err == ERR_NOSPC)
+		m->stuck = err;
+	else if (err)
+		meta_fail(m, "the tables", err);
+	m->n_rounds++;
+	fiber_cond_broadcast(&m->applied_cond);
+	fiber_mutex_unlock(&m->lock);
+	return err;
+}
+
+/* ---- the applier */
+
+/* What nobody waits for is durable some time later, what is in memory only in the journal a while after that. */
+static void age(struct meta *m)
+{
+	uint64_t now = loop_now_ns(loop_current());
+	pthread_rwlock_wrlock(&m->state);
+	bool gathered = m->gathered.size, old = m->active->n_records && now - m->active->since_ns >= AGE_NS;
+	m->turning |= old;
+	pthread_rwlock_unlock(&m->state);
+	if (gathered)
+		meta_wait(m, meta_last(m));
+}
+
+/* With something gathered its writing turns the overlay, else nothing is in the way. */
+static void turn(struct meta *m)
+{
+	pthread_rwlock_rdlock(&m->state);
+	bool wanted = m->turning && !m->applying, gathered = m->gathered.size;
+	pthread_rwlock_unlock(&m->state);
+	if (!wanted)
+		return;
+	if (gathered) {
+		meta_wait(m, meta_last(m));
+		return;
+	}
+	fiber_mutex_lock(&m->lock);
+	pthread_rwlock_wrlock(&m->state);
+	if (m->gathered.size == 0 && meta_turn(m, m->batch - 1) && !m->writing)
+		m->applying_end = m->journal.end;
+	pthread_rwlock_unlock(&m->state);
+	fiber_cond_broadcast(&m->applied_cond);
+	fiber_mutex_unlock(&m->lock);
+}
+
+static void apply_turned(struct meta *m)
+{
+	pthread_rwlock_rdlock(&m->state);
+	bool mine = m->applying && !m->leader_applies;
+	uint64_t last = m->applying_last;
+	pthread_rwlock_unlock(&m->state);
+	if (!mine || meta_wait(m, last))
+		return;
+	fiber_mutex_lock(&m->lock);
+	struct journal_place end = m->applying_end;
+	fiber_cond_broadcast(&m->applied_cond);
+	fiber_mutex_unlock(&m->lock);
+	meta_apply(m, &end, false);
+}
+
+/* Whether there is something to do at once, or later. */
+static bool has_work(struct meta *m, bool *later)
+{
+	pthread_rwlock_rdlock(&m->state);
+	bool mine = m->applying && !m->leader_applies && !m->stuck;
+	bool work = mine || (m->turning && !m->applying);
+	*later = m->active->n_records || m->stuck;
+	pthread_rwlock_unlock(&m->state);
+	return work && !m->failed;
+}
+
+/* Parks until there is work. true: only time has passed. */
+static bool await_work(struct meta *m)
+{
+	bool later, ticked = false;
+	fiber_mutex_lock(&m->lock);
+	while (!m->stopping && !ticked && !has_work(m, &later)) {
+		if (later && !m->failed)
+			ticked = fiber_cond_timedwait(&m->work, &m->lock, loop_now_ns(loop_current()) + TICK_NS) == ERR_TIMEDOUT;
+		else
+			fiber_cond_wait(&m->work, &m->lock);
+	}
+	fiber_mutex_unlock(&m->lock);
+	return ticked;
+}
+
+static void run(void *arg)
+{
+	struct meta *m = arg;
+	while (!m->stopping) {
+		if (await_work(m))
+			age(m);
+		turn(m);
+		apply_turned(m);
+	}
+	fiber_join_done(&m->applier);
+}
+
+int meta_applier_start(struct meta *m)
+{
+	fiber_join_add(&m->applier, 1);
+	int err = fiber_start(loop_current(), run, m);
+	if (err)
+		fiber_join_done(&m->applier);
+	return err;
+}
+
+void meta_applier_stop(struct meta *m)
+{
+	fiber_mutex_lock(&m->lock);
+	m->stopping = true;
+	fiber_cond_broadcast(&m->work);
+	fiber_mutex_unlock(&m->lock);
+	fiber_join_wait(&m->applier);
+}

@@ -1,0 +1,222 @@
+/*
+ * Writing batches. There is no timer and no thread for it: whoever waits for a batch while none is being written leads,
+ * taking what was gathered until then; who comes meanwhile waits for the next one.
+ */
+#include "backends/cairn/cairn-meta-impl.h"
+#include "base/log.h"
+#include "loop/loop.h"
+
+LOG_MODULE("cairn");
+
+#define LOOK_NS (10 * NS_PER_MS) /* between two looks at the host's free space */
+
+void meta_fail(struct meta *m, const char *what, int err)
+{
+	if (m->failed)
+		return;
+	log_error("%s: %s: %s; no change is accepted any more", m->cfg.dir, what, err_text(err));
+	m->failed = err;
+}
+
+bool meta_lost(const struct meta *m, const struct meta_dirty *d)
+{
+	return unlikely(m->failed) && d->batch > m->durable;
+}
+
+/* ---- overlays */
+
+bool meta_turn(struct meta *m, uint64_t last)
+{
+	if (m->applying)
+		return false;
+	m->turning = false;
+	if (m->active->n_records == 0)
+		return false;
+	m->applying = m->active;
+	m->active = &m->overlays[m->active == &m->overlays[0]];
+	m->applying_last = last;
+	return true;
+}
+
+/* With the lock held. */
+static void want_turn(struct meta *m)
+{
+	pthread_rwlock_wrlock(&m->state);
+	m->turning = true;
+	pthread_rwlock_unlock(&m->state);
+	fiber_cond_signal(&m->work);
+}
+
+/* ---- the batch */
+
+struct taking {
+	uint64_t batch;
+	bool direct; /* no room in the journal: into the tables at once */
+};
+
+/* With lock held: false: what is applied must go first. */
+static bool take(struct meta *m, struct taking *t)
+{
+	bool taken = true;
+	pthread_rwlock_wrlock(&m->state);
+	t->direct = m->by_journal || !journal_fits(&m->journal, m->gathered.size, m->applied);
+	if (t->direct && m->applying) {
+		taken = false;
+	} else {
+		struct journal_buffer spare = m->spare;
+		m->spare = m->gathered;
+		m->gathered = spare;
+		m->gathered.size = m->gathered.n = 0;
+		t->batch = m->batch++;
+		if (m->turning || t->direct)
+			meta_turn(m, t->batch);
+		m->leader_applies = t->direct;
+		m->by_journal = false;
+	}
+	pthread_rwlock_unlock(&m->state);
+	return taken;
+}
+
+/* With lock held, which may be given up meanwhile. */
+static int take_or_wait(struct meta *m, struct taking *t)
+{
+	while (!m->failed && !take(m, t)) {
+		if (m->stuck)
+			return m->stuck;
+		fiber_cond_wait(&m->applied_cond, &m->lock);
+	}
+	return m->failed;
+}
+
+static int write_direct(struct meta *m, uint64_t batch)
+{
+	const struct journal_place begin = {0, 0, batch};
+	int err = meta_apply(m, &begin, true);
+	if (!err)
+		journal_restart(&m->journal, batch);
+	return err;
+}
+
+static int write_taken(struct meta *m, const struct taking *t)
+{
+	bool turned = false;
+	if (t->direct)
+		return write_direct(m, t->batch);
+	int err = journal_append(&m->journal, &m->spare, t->batch, &turned);
+	/* What the full segment has is applied before its turn comes again. */
+	if (turned) {
+		fiber_mutex_lock(&m->lock);
+		want_turn(m);
+		fiber_mutex_unlock(&m->lock);
+	}
+	return err;
+}
+
+static void look_at_host(struct meta *m)
+{
+	uint64_t now = loop_now_ns(loop_current());
+	if (now - m->looked_ns < LOOK_NS)
+		return;
+	m->looked_ns = now;
+	meta_look_at_host(m);
+}
+
+/* With the lock held, which is given up meanwhile. */
+static void lead(struct meta *m)
+{
+	struct taking t = {.batch = m->batch};
+	m->writing = true;
+	int err = take_or_wait(m, &t);
+	fiber_mutex_unlock(&m->lock);
+	look_at_host(m);
+	if (!err)
+		err = write_taken(m, &t);
+	fiber_mutex_lock(&m->lock);
+	m->writing = false;
+	if (err) {
+		meta_fail(m, "the journal", err);
+		fiber_cond_broadcast(&m->written[(t.batch + 1) & 1]);
+		fiber_cond_broadcast(&m->applied_cond);
+	} else {
+		m->durable = t.batch;
+		m->n_batches++;
+		if (m->applying && m->applying_last == t.batch) {
+			m->applying_end = m->journal.end;
+			fiber_cond_signal(&m->work);
+		}
+	}
+	fiber_cond_broadcast(&m->written[t.batch & 1]);
+	fiber_cond_signal(&m->written[(t.batch + 1) & 1]);
+}
+
+int meta_wait(struct meta *m, uint64_t batch)
+{
+	if (m->durable >= batch)
+		return 0;
+	fiber_mutex_lock(&m->lock);
+	while (m->durable < batch && !m->failed) {
+		if (m->writing)
+			fiber_cond_wait(&m->written[batch & 1], &m->lock);
+		else
+			lead(m);
+	}
+	int err = m->durable >= batch ? 0 : m->failed;
+	fiber_mutex_unlock(&m->lock);
+	return err;
+}
+
+/* ---- waiting for the tables */
+
+static bool is_clean(struct meta *m)
+{
+	pthread_rwlock_rdlock(&m->state);
+	bool clean = !m->applying && m->active->n_records == 0;
+	pthread_rwlock_unlock(&m->state);
+	return clean;
+}
+
+int meta_drain(struct meta *m)
+{
+	fiber_mutex_lock(&m->lock);
+	want_turn(m);
+	uint64_t round = m->n_rounds;
+	while (m->n_rounds == round && !m->failed && !is_clean(m))
+		fiber_cond_wait(&m->applied_cond, &m->lock);
+	fiber_mutex_unlock(&m->lock);
+	return m->failed;
+}
+
+static void set_gate(struct meta *m, bool closed)
+{
+	pthread_rwlock_wrlock(&m->state);
+	m->closed_gate = closed;
+	pthread_rwlock_unlock(&m->state);
+}
+
+static bool has_turned(struct meta *m, uint64_t batch)
+{
+	pthread_rwlock_rdlock(&m->state);
+	bool turned = m->applied >= batch || (m->applying && m->applying_last >= batch);
+	pthread_rwlock_unlock(&m->state);
+	return turned;
+}
+
+int meta_checkpoint(struct meta *m, uint64_t *batch)
+{
+	int err = 0;
+	fiber_mutex_lock(&m->lock);
+	while (m->closed_gate)
+		fiber_cond_wait(&m->applied_cond, &m->lock);
+	set_gate(m, true);
+	*batch = meta_last(m);
+	while (!(err = m->failed) && !has_turned(m, *batch)) {
+		want_turn(m);
+		fiber_cond_wait(&m->applied_cond, &m->lock);
+	}
+	set_gate(m, false);
+	fiber_cond_broadcast(&m->applied_cond);
+	while (!(err = m->failed) && m->applied < *batch && !(err = m->stuck))
+		fiber_cond_wait(&m->applied_cond, &m->lock);
+	fiber_mutex_unlock(&m->lock);
+	return err;
+}
