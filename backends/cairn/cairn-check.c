@@ -7,6 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
+
 #define CHUNK 1024u /* records in one look at a table */
 
 static const struct {
