@@ -67,6 +67,8 @@ static int stat_job(void *arg)
 
 int linux_getattr(struct vfs_node *node, struct op_attr *attr)
 {
+	if (node->base)
+		return linux_stream_getattr(node, attr);
 	struct linux_node *n = linux_node(node);
 	struct stat_job job = {.fd = n->fd};
 	int err = linux_inline(linux_store(node->mount), stat_job, &job);
@@ -164,6 +166,8 @@ static int setattr_job(void *arg)
 
 int linux_setattr(struct vfs_node *node, const struct op_attr *attr)
 {
+	if (node->base)
+		return linux_stream_setattr(node, attr);
 	struct setattr_job job = {linux_node(node), attr};
 	if (attr->mask & ATTR_SIZE && attr->size > INT64_MAX)
 		return ERR_FBIG;

@@ -138,6 +138,8 @@ static int read_large(struct vfs_call *call, struct vfs_node *node, struct io_jo
 
 int linux_read(struct vfs_call *call, struct vfs_node *node, uint64_t offset, uint32_t size)
 {
+	if (node->base)
+		return linux_stream_read(call, node, offset, size);
 	struct linux_node *n = linux_node(node);
 	struct io_job job = {.node = n, .fd = linux_io_fd(n, false), .offset = offset, .size = size};
 	if (job.fd < 0)
@@ -209,6 +211,8 @@ static const int stability_flags[] = {
 
 int linux_write(struct vfs_call *call, struct vfs_node *node, struct vfs_write *w)
 {
+	if (node->base)
+		return linux_stream_write(node, w);
 	struct linux_node *n = linux_node(node);
 	struct linux_store *s = linux_store(node->mount);
 	struct iovec iov[OP_SEGS_MAX];
@@ -235,6 +239,8 @@ static int commit_job(void *arg)
 
 int linux_commit(struct vfs_node *node, uint64_t offset, uint64_t size)
 {
+	if (node->base)
+		return linux_stream_commit(node);
 	struct linux_node *n = linux_node(node);
 	struct io_job job = {.fd = linux_io_fd(n, false)};
 	int err = job.fd < 0 ? job.fd : loop_block(commit_job, &job);

@@ -13,6 +13,7 @@
 
 enum { IDENT_KERNEL = 1, IDENT_BTIME = 2 };
 #define IDENT_HEAD 9 /* kind and inode number */
+#define DYING_TRIES 100
 
 void linux_name(struct linux_name *out, const struct vfs_name *name)
 {
@@ -319,6 +320,8 @@ void linux_check_dead(struct linux_node *n)
 
 uint32_t linux_node_handle(struct vfs_node *node, uint8_t bytes[OP_HANDLE_BACKEND_MAX])
 {
+	if (node->base)
+		return linux_stream_handle(node, bytes);
 	struct linux_node *n = linux_node(node);
 	memcpy(bytes, n->ident.bytes, n->ident.size);
 	return n->ident.size;
@@ -346,7 +349,12 @@ static int open_by_handle(const struct get_job *job)
 	int fd = open_by_handle_at(job->store->root_fd, &fh.head, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0 && (errno == EMFILE || errno == ENFILE) && node_cache_shrink(&job->store->nodes))
 		fd = open_by_handle_at(job->store->root_fd, &fh.head, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-	return fd >= 0 ? fd : errno == ENOENT ? ERR_STALE : linux_error();
+	/* What the kernel also says of an inode that is just going away. */
+	for (int i = 0; fd < 0 && errno == ENOMEM && i < DYING_TRIES; i++)
+		fd = open_by_handle_at(job->store->root_fd, &fh.head, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (fd >= 0)
+		return fd;
+	return errno == ENOENT ? ERR_STALE : errno == ENOMEM ? ERR_DELAY : linux_error();
 }
 
 static int get_job(void *arg)
@@ -367,6 +375,8 @@ int linux_node_get(struct vfs_mount *m, const uint8_t *bytes, uint32_t size, str
 	struct linux_store *s = linux_store(m);
 	struct get_job job = {.store = s, .bytes = bytes, .size = size};
 	struct cursor c;
+	if (size && (bytes[0] & LINUX_IDENT_STREAM))
+		return linux_stream_get(m, bytes, size, node);
 	cursor_init(&c, (void *)bytes, size);
 	uint8_t kind = cursor_u8(&c);
 	job.ino = cursor_le64(&c);
@@ -388,5 +398,8 @@ int linux_node_get(struct vfs_mount *m, const uint8_t *bytes, uint32_t size, str
 
 void linux_node_release(struct vfs_node *node)
 {
-	node_cache_release(&linux_store(node->mount)->nodes, &linux_node(node)->cached);
+	if (node->base)
+		linux_stream_release(node);
+	else
+		node_cache_release(&linux_store(node->mount)->nodes, &linux_node(node)->cached);
 }

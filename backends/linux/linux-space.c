@@ -51,16 +51,22 @@ static int change_space(struct vfs_node *node, int mode, uint64_t offset, uint64
 
 int linux_allocate(struct vfs_node *node, uint64_t offset, uint64_t size, bool keep_size)
 {
+	if (node->base)
+		return linux_stream_allocate(node, offset, size, keep_size);
 	return change_space(node, keep_size ? FALLOC_FL_KEEP_SIZE : 0, offset, size);
 }
 
 int linux_deallocate(struct vfs_node *node, uint64_t offset, uint64_t size)
 {
+	if (node->base)
+		return linux_stream_zero(node, offset, size, false);
 	return change_space(node, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, MIN(size, INT64_MAX - offset));
 }
 
 int linux_zero(struct vfs_node *node, uint64_t offset, uint64_t size, bool keep_size)
 {
+	if (node->base)
+		return linux_stream_zero(node, offset, size, !keep_size);
 	return change_space(node, FALLOC_FL_ZERO_RANGE | (keep_size ? FALLOC_FL_KEEP_SIZE : 0), offset, size);
 }
 
@@ -79,6 +85,12 @@ static int seek_job(void *arg)
 
 int linux_seek(struct vfs_node *node, uint64_t offset, uint32_t what, uint64_t *found)
 {
+	struct op_attr attr;
+	if (node->base) {
+		int gone = linux_stream_getattr(node, &attr);
+		*found = what == SEEK_TO_DATA ? offset : attr.size;
+		return gone;
+	}
 	struct space_job job = {.node = linux_node(node), .offset = offset};
 	job.mode = what == SEEK_TO_DATA ? SEEK_DATA : SEEK_HOLE;
 	int err = loop_block(seek_job, &job);
@@ -117,6 +129,8 @@ static int clone_job(void *arg)
 
 int linux_clone(struct vfs_node *from, uint64_t offset, struct vfs_node *to, uint64_t to_offset, uint64_t size)
 {
+	if (from->base || to->base)
+		return ERR_NOTSUPP;
 	struct space_job job = {
 		.node = linux_node(from), .offset = offset, .size = size, .to = linux_node(to), .to_offset = to_offset,
 	};
@@ -127,6 +141,8 @@ int linux_clone(struct vfs_node *from, uint64_t offset, struct vfs_node *to, uin
 
 int linux_copy(struct vfs_node *from, uint64_t offset, struct vfs_node *to, uint64_t to_offset, uint64_t *size)
 {
+	if (from->base || to->base)
+		return ERR_NOTSUPP;
 	struct space_job job = {
 		.node = linux_node(from), .offset = offset, .size = *size, .to = linux_node(to), .to_offset = to_offset,
 	};

@@ -155,6 +155,7 @@ static int mount_job(void *arg)
 	if (!s->by_handle && (err = linux_find_create(s)))
 		return err;
 	node_cache_init(&s->nodes, idle_nodes(), linux_node_destroy);
+	node_cache_init(&s->streams, 0, linux_stream_destroy);
 	int fd = linux_open(s, s->root_fd, ".", O_PATH, 0);
 	err = fd < 0 ? fd : linux_adopt(s, &fd, false, &root);
 	if (err) {
@@ -246,6 +247,7 @@ static void unmount_store(struct vfs_mount *m)
 	struct linux_store *s = linux_store(m);
 	if (sync_store(m))
 		log_error("%s: not everything could be written", m->name);
+	node_cache_fini(&s->streams);
 	node_cache_fini(&s->nodes);
 	store_free(s);
 }
@@ -323,5 +325,10 @@ const struct backend_ops linux_backend = {
 	.set_xattr = linux_set_xattr,
 	.list_xattr = linux_list_xattr,
 	.remove_xattr = linux_remove_xattr,
+	.find_stream = linux_find_stream,
+	.create_stream = linux_create_stream,
+	.list_streams = linux_list_streams,
+	.remove_stream = linux_remove_stream,
+	.rename_stream = linux_rename_stream,
 	.set_acl = linux_set_acl,
 };

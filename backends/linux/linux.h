@@ -90,6 +90,7 @@ struct linux_store {
 	_Atomic uint64_t names_slow_until_ns; /* the same of changes of names and attributes */
 	_Atomic int n_watched; /* inline writes still to be watched for waiting */
 	struct node_cache nodes;
+	struct node_cache streams; /* by their numbers */
 	struct linux_find *find; /* NULL with by_handle */
 	_Atomic(struct linux_listing *) listings[LINUX_LISTINGS];
 	_Atomic uint64_t *hints; /* LINUX_HINTS hashes of a directory and a name in it that were found of late */
@@ -239,6 +240,28 @@ int linux_get_xattr(struct vfs_node *node, const struct vfs_name *name, void *va
 int linux_set_xattr(struct vfs_node *node, const struct vfs_name *name, const void *value, uint32_t size, uint32_t flags);
 int linux_list_xattr(struct vfs_node *node, char *names, uint32_t *size);
 int linux_remove_xattr(struct vfs_node *node, const struct vfs_name *name);
+
+/* -- linux-stream.c: nodes with a base, which linux_node() is not for -------------------------------- */
+
+#define LINUX_IDENT_STREAM 0x80 /* in the first byte of a handle: base's, then the stream's number */
+
+int linux_find_stream(struct vfs_node *base, const struct vfs_name *name, struct vfs_node **stream);
+int linux_create_stream(struct vfs_node *base, const struct vfs_name *name, struct vfs_node **stream);
+int linux_list_streams(struct vfs_node *base, const struct vfs_name *after, vfs_emit_stream_fn *emit, void *arg, bool *eof);
+int linux_remove_stream(struct vfs_node *base, const struct vfs_name *name, struct vfs_node *stream);
+int linux_rename_stream(struct vfs_node *stream, const struct vfs_name *from, const struct vfs_name *to, struct vfs_node *target);
+/* What the operations of their names do with a stream. */
+uint32_t linux_stream_handle(struct vfs_node *node, uint8_t bytes[OP_HANDLE_BACKEND_MAX]);
+int linux_stream_get(struct vfs_mount *m, const uint8_t *bytes, uint32_t size, struct vfs_node **node);
+void linux_stream_release(struct vfs_node *node);
+void linux_stream_destroy(struct cached_node *node);
+int linux_stream_getattr(struct vfs_node *node, struct op_attr *attr);
+int linux_stream_setattr(struct vfs_node *node, const struct op_attr *attr);
+int linux_stream_read(struct vfs_call *call, struct vfs_node *node, uint64_t offset, uint32_t size);
+int linux_stream_write(struct vfs_node *node, struct vfs_write *w);
+int linux_stream_commit(struct vfs_node *node);
+int linux_stream_allocate(struct vfs_node *node, uint64_t offset, uint64_t size, bool keep_size);
+int linux_stream_zero(struct vfs_node *node, uint64_t offset, uint64_t size, bool grows); /* and punching */
 
 /* -- linux-sync.c: durability of names and attributes ------------------------------------------------ */
 

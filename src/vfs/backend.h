@@ -274,7 +274,7 @@ struct backend_ops {
 	 * ERR_NOTSUPP: cannot be. copy() by the VFS uses it where there is no copy.
 	 */
 	int (*clone)(struct vfs_node *from, uint64_t offset, struct vfs_node *to, uint64_t to_offset, uint64_t size);
-	/* from [r], to [w], different or the same node without overlap; NULL: the VFS clones, or copies by read and write. */
+	/* from [r], to [w], different or the same node without overlap; NULL or ERR_NOTSUPP: the VFS clones, or copies by read and write. */
 	int (*copy)(struct vfs_node *from, uint64_t offset, struct vfs_node *to, uint64_t to_offset, uint64_t *size);
 
 	/* -- extended attributes: names as "user.x"; NULL: none ------------------------------------ */

@@ -104,7 +104,9 @@ static int copy_bytes(struct vfs_call *c, struct copy *k, uint64_t *done)
 	if (ops->copy && k->from->mount == k->to->mount) {
 		err = k->size ? ops->copy(k->from, k->offset, k->to, k->to_offset, &k->size) : 0;
 		*done = err ? 0 : k->size;
-		return err;
+		if (err != ERR_NOTSUPP)
+			return err;
+		err = 0;
 	}
 	if (!ops->write)
 		return ERR_NOTSUPP;
