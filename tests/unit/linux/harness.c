@@ -28,6 +28,12 @@ void vfs_node_put(struct vfs_node *node)
 		linux_backend.node_release(node);
 }
 
+struct op_time vfs_now(void)
+{
+	uint64_t ns = loop_wall_ns(loop_current());
+	return (struct op_time){(int64_t)(ns / NS_PER_SEC), (uint32_t)(ns % NS_PER_SEC), 0};
+}
+
 int vfs_call_bytes(struct vfs_call *call, const void *data, uint32_t size)
 {
 	if (data)
