@@ -24,6 +24,7 @@ LOG_MODULE("cairn");
 #define OVERLAY_MAX (8ULL << 20) /* of each of two */
 #define OVERLAY_MIN (64ULL << 10)
 #define OVERLAY_SHARE 64 /* of the room for tables */
+#define PAGE_BYTES 4096u
 #define FLAGS (MDB_NORDAHEAD | MDB_NOTLS | MDB_NOMEMINIT)
 
 static const struct {
@@ -474,5 +475,8 @@ void meta_raise_batch(struct meta *m, uint64_t batch)
 
 void meta_stats(struct meta *m, struct meta_stats *st)
 {
-	*st = (struct meta_stats){m->n_batches, m->n_commits, m->host_free, m->host_total, m->full};
+	MDB_envinfo info = {.me_last_pgno = 0};
+	mdb_env_info(m->env, &info);
+	*st = (struct meta_stats){m->n_batches, m->n_commits, m->host_free, m->host_total, 0, m->full};
+	st->tables_bytes = (info.me_last_pgno + 1) * PAGE_BYTES;
 }

@@ -171,6 +171,7 @@ struct meta_stats {
 	uint64_t n_commits;
 	uint64_t host_free; /* bytes, as of the last batch */
 	uint64_t host_total;
+	uint64_t tables_bytes; /* that the tables' file takes */
 	bool full; /* only what frees was accepted then */
 };
 

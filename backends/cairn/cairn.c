@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "backends/cairn/backend.h"
+#include "backends/cairn/cairn-scrub.h"
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/str.h"
@@ -21,8 +22,6 @@ LOG_MODULE("cairn");
 #define IDLE_NODES_MAX (1u << 28)
 #define META_HOST_RESERVE (16ULL << 20)
 #define STATFS_WAIT_NS (200 * NS_PER_MS)
-#define RESERVE_SHARE 128u /* of the capacity */
-#define RESERVE_BLOCKS_MAX 16384u
 
 static const struct backend_option options[] = {
 	{"path", "path", NULL, "the store's directory"},
@@ -211,7 +210,7 @@ static int load_store(struct cairn *fs, const char *path)
 		err = cairn_reclaim_find(fs);
 	if (!err && !fs->mount->read_only)
 		err = cairn_work_start(fs);
-	return err;
+	return err ? err : cairn_scrub_open(fs);
 }
 
 /* ---- the structure */
@@ -266,8 +265,7 @@ static int mount_store(struct vfs_mount *m, const struct vfs_option *opt, char *
 	if (!err)
 		err = check_features(fs, why);
 	if (!err) {
-		fs->capacity_blocks = fs->super.capacity / CAIRN_BLOCK_SIZE;
-		fs->reserve_blocks = MIN(fs->capacity_blocks / RESERVE_SHARE + 1, (uint64_t)RESERVE_BLOCKS_MAX);
+		cairn_set_capacity(fs, fs->super.capacity);
 		memcpy(&fs->instance, fs->super.uuid, sizeof(fs->instance));
 		err = load_store(fs, mo.path);
 		if (err)
@@ -287,6 +285,7 @@ static int mount_store(struct vfs_mount *m, const struct vfs_option *opt, char *
 static void unmount_store(struct vfs_mount *m)
 {
 	struct cairn *fs = m->store;
+	cairn_scrub_close(fs);
 	if (!m->read_only) {
 		struct meta_txn txn;
 		cairn_work_stop(fs);
@@ -349,6 +348,10 @@ const struct backend_ops cairn_backend = {
 	.statfs = statfs_store,
 	.sync = sync_store,
 	.settle = cairn_settle,
+	.stats = cairn_stats,
+	.scrub = cairn_scrub,
+	.scrub_state = cairn_scrub_state,
+	.grow = cairn_grow,
 	.node_handle = cairn_node_handle,
 	.node_get = cairn_node_get,
 	.node_release = cairn_node_release,

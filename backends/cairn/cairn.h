@@ -169,6 +169,7 @@ struct cairn {
 	uint64_t n_idle;
 	bool stopping;
 	_Atomic uint64_t n_orphans;
+	struct cairn_scrub *scrub;    /* cairn-scrub.h */
 };
 
 struct cairn_gone {
@@ -438,6 +439,13 @@ int cairn_link(struct vfs_node *node, struct vfs_node *dir, const struct vfs_nam
 int cairn_remove(struct vfs_node *dir, const struct vfs_name *name, struct vfs_node *node);
 int cairn_rename(struct vfs_node *from_dir, const struct vfs_name *from, struct vfs_node *to_dir,
                  const struct vfs_name *to, const struct vfs_rename *what);
+
+/* ---- cairn-grow.c */
+
+/* cairn_set_capacity() - from now on; bytes 0: the host's. */
+void cairn_set_capacity(struct cairn *fs, uint64_t bytes);
+int cairn_grow(struct vfs_mount *m, uint64_t capacity);
+void cairn_stats(struct vfs_mount *m, backend_stat_fn *emit, void *arg);
 
 /* ---- cairn-fold.c */
 

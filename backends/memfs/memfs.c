@@ -123,6 +123,25 @@ static int memfs_statfs(struct vfs_mount *m, struct op_statfs *st)
 	return 0;
 }
 
+/* The number of inodes stays: it is that of a table. */
+static int memfs_grow(struct vfs_mount *m, uint64_t capacity)
+{
+	struct memfs *fs = m->store;
+	if (capacity / MEMFS_GRANULE < fs->n_granules)
+		return ERR_RANGE;
+	__atomic_store_n(&fs->n_granules_max, capacity / MEMFS_GRANULE, __ATOMIC_RELAXED);
+	return 0;
+}
+
+static void memfs_stats(struct vfs_mount *m, backend_stat_fn *emit, void *arg)
+{
+	struct memfs *fs = m->store;
+	emit(arg, "capacity_bytes", fs->n_granules_max * MEMFS_GRANULE);
+	emit(arg, "used_bytes", fs->n_granules * MEMFS_GRANULE);
+	emit(arg, "inodes", fs->n_nodes);
+	emit(arg, "inodes_max", fs->n_nodes_max);
+}
+
 static const struct backend_option memfs_options[] = {
 	{"capacity", "size", "4G", "bytes of data at most"},
 	{"inodes", "number", "0", "files and directories at most; 0: one for each 4 KiB of capacity"},
@@ -138,6 +157,8 @@ const struct backend_ops memfs_backend = {
 	.mount = memfs_mount,
 	.unmount = memfs_unmount,
 	.statfs = memfs_statfs,
+	.stats = memfs_stats,
+	.grow = memfs_grow,
 	.node_handle = memfs_node_handle,
 	.node_get = memfs_node_get,
 	.node_release = memfs_node_release,
