@@ -92,6 +92,8 @@ uint32_t chimerad_clients_count(struct chimerad_clients *clients);
 /* ---- verbs.c: what chimeractl asks beside the catalogue ------------------------------------ */
 
 int chimerad_register_verbs(struct chimerad *d);
+/* -- backends.c -- */
+int chimerad_register_backends(struct chimerad *d);
 
 /* ---- inline-nfs.c -------------------------------------------------------------------------- */
 

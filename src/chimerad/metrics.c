@@ -139,6 +139,30 @@ static bool print_mount(void *arg, struct vfs_mount *m, const struct op_statfs *
 	return true;
 }
 
+/* What a back end tells of itself: one metric, whose numbers have names. */
+struct number_walk {
+	struct bytes *out;
+	const struct vfs_mount *mount;
+};
+
+static void print_number(void *arg, const char *name, uint64_t value)
+{
+	const struct number_walk *w = arg;
+
+	bytes_puts(w->out, "chimera_backend{mount=\"");
+	print_label(w->out, w->mount->name);
+	bytes_printf(w->out, "\",name=\"%s\"} %llu\n", name, (unsigned long long)value);
+}
+
+static bool print_backend(void *arg, struct vfs_mount *m, const struct op_statfs *st)
+{
+	struct number_walk w = {arg, m};
+
+	if (m->ops->stats)
+		m->ops->stats(m, print_number, &w);
+	return true;
+}
+
 static void print_rings(struct chimerad *d, struct bytes *out)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(ring_metrics); i++) {
@@ -155,6 +179,8 @@ static void print_mounts(struct chimerad *d, struct bytes *out)
 		bytes_printf(out, "# TYPE chimera_%s %s\n", w.metric->name, w.metric->type);
 		vfs_each_mount(d->vfs, print_mount, &w);
 	}
+	bytes_puts(out, "# TYPE chimera_backend gauge\n");
+	vfs_each_mount(d->vfs, print_backend, out);
 }
 
 void chimerad_metrics_print(struct chimerad *d, struct bytes *out)

@@ -109,6 +109,10 @@ int ctl_parse(struct ctl_command *cmd, int argc, char **argv);
 int ctl_call(struct ctl_command *cmd, struct control_answer *answer);
 int ctl_exit_code(int status);
 
+/* -- wait.c -- */
+/* ctl_wait() - after body, the answer: asks with --status until its state is no longer running, and prints that. CTL_*. */
+int ctl_wait(struct ctl_command *cmd, const struct json_value *body);
+
 /* -- output.c -- */
 void ctl_output(const struct ctl_command *cmd, const struct json_value *body);
 

@@ -17,6 +17,8 @@ static int ask_once(struct ctl_command *cmd)
 		fprintf(stderr, "chimeractl: the server's answer is not JSON: are both of one version?\n");
 		return CTL_FAILED;
 	}
+	if (control_message_get(&cmd->message, "wait"))
+		return ctl_wait(cmd, body);
 	ctl_output(cmd, body);
 	return ferror(stdout) ? CTL_FAILED : CTL_DONE;
 }

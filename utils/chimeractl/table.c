@@ -37,6 +37,17 @@ static const struct ctl_option show_config_options[] = {
 	{"origin", NULL, "origin", "Say of each value where it came from: default, file, environment or command line."},
 };
 
+static const struct ctl_option scrub_options[] = {
+	{"rate", "SIZE", "rate", "Read at most so many bytes of data a second. Default: as fast as the disk."},
+	{"status", NULL, "status", "Start nothing, only show how far it is."},
+	{"pause", NULL, "pause", "Pause it; it goes on from there when it is started again."},
+	{"stop", NULL, "stop", "Give it up."},
+	{"wait", NULL, "wait", "Wait until it has ended; fail if anything is damaged."},
+};
+static const struct ctl_option grow_options[] = {
+	{"capacity", "SIZE", "capacity", "Bytes of file data at most; not less than is used; 0: as much as the host has. Required."},
+};
+
 #define OBJECT_VERBS(thing)                                                                              \
 	{.name = "list", .shape = SHAPE_LIST, .help = "List every " thing "."},                          \
 		{.name = "show", .operands = {"NAME"}, .operand_keys = {"name"}, .shape = SHAPE_OBJECT,  \
@@ -68,6 +79,38 @@ static const struct ctl_verb mount_verbs[] = {
 	OBJECT_VERBS("mount"),
 	{.name = "usage", .shape = SHAPE_LIST, .columns = usage_columns, .n_columns = ARRAY_SIZE(usage_columns),
 	 .help = "List the open mounts with their size and what is free."},
+};
+static const struct ctl_column scrub_columns[] = {
+	{"NAME", "name", CELL_TEXT, false},
+	{"STATE", "state", CELL_TEXT, false},
+	{"DONE", "done_bytes", CELL_SIZE, false},
+	{"OF", "total_bytes", CELL_SIZE, false},
+	{"RECORDS", "done_records", CELL_TEXT, false},
+	{"OF", "total_records", CELL_TEXT, false},
+	{"BAD RECORDS", "bad_records", CELL_TEXT, false},
+	{"BAD BYTES", "bad_bytes", CELL_SIZE, false},
+	{"STARTED", "started", CELL_TIME, true},
+	{"ENDED", "ended", CELL_TIME, true},
+	{"LAST BAD", "last_bad", CELL_TEXT, false},
+};
+static const struct ctl_column stats_columns[] = {
+	{"NAME", "name", CELL_TEXT, false},
+	{"BACKEND", "backend", CELL_TEXT, false},
+	{"SIZE", "total_bytes", CELL_SIZE, false},
+	{"USED", "used_bytes", CELL_SIZE, false},
+	{"FILES", "files", CELL_TEXT, false},
+	{"NUMBERS", "numbers", CELL_PAIRS, false},
+	{"SCRUB", "scrub", CELL_PAIRS, false},
+};
+static const struct ctl_verb backend_verbs[] = {
+	{.name = "list", .shape = SHAPE_LIST, .help = "List the stores of the open mounts."},
+	{.name = "stats", .operands = {"MOUNT"}, .operand_keys = {"name"}, .shape = SHAPE_OBJECT, .columns = stats_columns,
+	 .n_columns = ARRAY_SIZE(stats_columns), .help = "Show all numbers that a mount's store tells of itself."},
+	{.name = "scrub", .operands = {"MOUNT"}, .operand_keys = {"name"}, .shape = SHAPE_OBJECT, COUNT_AS(scrub_options),
+	 .columns = scrub_columns, .n_columns = ARRAY_SIZE(scrub_columns),
+	 .help = "Verify every record and every block of data of a mount's store, in the background."},
+	{.name = "grow", .operands = {"MOUNT"}, .operand_keys = {"name"}, .shape = SHAPE_OBJECT, COUNT_AS(grow_options),
+	 .help = "Change the capacity of a mount's store, at once and for good."},
 };
 static const struct ctl_verb export_verbs[] = {OBJECT_VERBS("export")};
 static const struct ctl_verb client_verbs[] = {
@@ -133,6 +176,11 @@ static const struct ctl_column mount_columns[] = {
 	{"OPTIONS", "options", CELL_PAIRS, false},
 	{"ID", "id", CELL_TEXT, true},
 };
+static const struct ctl_column backend_columns[] = {
+	{"NAME", "name", CELL_TEXT, false},       {"BACKEND", "backend", CELL_TEXT, false}, {"SIZE", "total_bytes", CELL_SIZE, false},
+	{"USED", "used_bytes", CELL_SIZE, false}, {"FILES", "files", CELL_TEXT, false},     {"SCRUB", "scrub", CELL_TEXT, false},
+	{"DAMAGED", "damaged", CELL_TEXT, false}, {"READ-ONLY", "read_only", CELL_BOOL, true},
+};
 static const struct ctl_column export_columns[] = {
 	{"NAME", "name", CELL_TEXT, false},   {"MOUNT", "mount", CELL_TEXT, false}, {"PATH", "path", CELL_TEXT, false},
 	{"CLIENTS", "clients", CELL_LIST, false}, {"ID", "id", CELL_TEXT, true},
@@ -176,6 +224,7 @@ static const struct ctl_column metric_columns[] = {
 const struct ctl_noun ctl_nouns[] = {
 	{"status", "The server as a whole.", COUNT(status_verbs), COUNT(status_columns)},
 	{"mount", "Stores that the server has opened.", COUNT(mount_verbs), COUNT(mount_columns)},
+	{"backend", "The stores behind the mounts.", COUNT(backend_verbs), COUNT(backend_columns)},
 	{"export", "Directories that NFS clients may mount.", COUNT(export_verbs), COUNT(export_columns)},
 	{"client", "Clients of the protocol daemons.", COUNT(client_verbs), COUNT(client_columns)},
 	{"ring", "Attachments of the protocol daemons.", COUNT(ring_verbs), COUNT(ring_columns)},
