@@ -195,7 +195,7 @@ int cairn_write(struct vfs_call *call, struct vfs_node *node, struct vfs_write *
 int cairn_commit(struct vfs_node *node, uint64_t offset, uint64_t size)
 {
 	struct cairn_node *n = cairn_node(node);
-	int err = n->n_dirty || n->changed ? cairn_flush(n, NULL) : 0;
+	int err = cairn_flush_dirty(n);
 	if (!err)
 		err = cairn_flush_base(n);
 	return err ? err : cairn_settle(&node, 1);

@@ -27,47 +27,91 @@ struct flush {
 	struct cairn_ranges freed;         /* blocks of the store that nobody uses any more */
 	uint64_t n_made;
 	uint64_t n_shared;                 /* blocks that another had already */
+	bool durable;                      /* what was written needs no sync */
 };
 
 /* ---- data */
 
-/* One extent of dirty blocks from e->first on: written to where e->place says. */
-static int write_extent(struct flush *f, struct cairn_extent *e)
+/*
+ * Blocks that are dirty here and there in the file are written side by side: one request for what lies in one
+ * range of the store, up to so many parts.
+ */
+#define PARTS_MAX 128
+
+struct writer {
+	struct flush *f;
+	struct cairn_range room;      /* taken and not used yet */
+	uint64_t left;                /* blocks that still need some */
+	uint64_t place;               /* of the first part */
+	struct iovec parts[PARTS_MAX];
+	int n_parts;
+	bool wrote;
+};
+
+/* One request that is all there is makes itself durable: that is less work than a sync after it. */
+static int write_parts(struct writer *w, bool last)
 {
-	struct iovec iov[CAIRN_EXTENT_MAX / CAIRN_CHUNK_BLOCKS + 1];
-	int n_iov = 0;
-	for (uint64_t i = 0; i < e->n; i++) {
-		uint8_t *bytes = (uint8_t *)cairn_dirty_block(f->n, e->first + i);
-		e->sums[i] = cairn_block_sum(bytes);
-		if (i && (e->first + i) % CAIRN_CHUNK_BLOCKS)
-			iov[n_iov - 1].iov_len += CAIRN_BLOCK_SIZE;
-		else
-			iov[n_iov++] = (struct iovec){bytes, CAIRN_BLOCK_SIZE};
-	}
-	return cairn_blocks_write(f->fs, e->place, iov, n_iov);
+	int n = w->n_parts;
+	bool durable = last && !w->wrote;
+	if (n == 0)
+		return 0;
+	w->n_parts = 0;
+	w->wrote = true;
+	w->f->durable = durable;
+	return cairn_blocks_write(w->f->fs, w->place, w->parts, n, durable);
 }
 
-/* Takes blocks for at most e->n blocks of the file and writes as many. */
-static int place_extent(struct flush *f, struct cairn_extent *e)
+static int take_room(struct writer *w)
 {
-	struct cairn_range got;
-	int err = cairn_alloc(f->fs, e->n, &got);
+	int err = w->room.n ? 0 : write_parts(w, false);
+	if (err || w->room.n)
+		return err;
+	err = cairn_alloc(w->f->fs, w->left, &w->room);
 	if (err)
 		return err;
-	err = cairn_ranges_add(&f->made, got);
-	if (err) {
-		cairn_release(f->fs, &got);
-		return err;
+	err = cairn_ranges_add(&w->f->made, w->room);
+	if (err)
+		cairn_release(w->f->fs, &w->room);
+	else
+		w->f->n_made += w->room.n;
+	w->left -= err ? 0 : w->room.n;
+	return err;
+}
+
+static int add_part(struct writer *w, uint64_t place, const uint8_t *bytes)
+{
+	struct iovec *last = w->n_parts ? &w->parts[w->n_parts - 1] : NULL;
+	if (last && (const uint8_t *)last->iov_base + last->iov_len == bytes) {
+		last->iov_len += CAIRN_BLOCK_SIZE;
+		return 0;
 	}
-	e->place = got.first;
-	e->n = got.n;
-	f->n_made += got.n;
-	err = write_extent(f, e);
+	int err = w->n_parts == PARTS_MAX ? write_parts(w, false) : 0;
+	if (w->n_parts == 0)
+		w->place = place;
+	w->parts[w->n_parts++] = (struct iovec){(void *)bytes, CAIRN_BLOCK_SIZE};
+	return err;
+}
+
+/* One extent, of at most e->n blocks. */
+static int place_extent(struct writer *w, struct cairn_extent *e)
+{
+	struct flush *f = w->f;
+	int err = take_room(w);
 	if (err)
 		return err;
+	struct cairn_range range = {w->room.first, MIN(e->n, w->room.n)};
+	e->place = range.first;
+	e->n = range.n;
+	w->room.first += range.n;
+	w->room.n -= range.n;
+	for (uint64_t i = 0; !err && i < e->n; i++) {
+		const uint8_t *bytes = cairn_dirty_block(f->n, e->first + i);
+		e->sums[i] = cairn_block_sum(bytes);
+		err = add_part(w, e->place + i, bytes);
+	}
 	cairn_put_extent(&f->txn, cairn_ino(f->n), e);
-	cairn_own(&f->txn, &got);
-	return 0;
+	cairn_own(&f->txn, &range);
+	return err;
 }
 
 static uint64_t run_of(struct cairn_node *n, uint64_t first)
@@ -80,13 +124,14 @@ static uint64_t run_of(struct cairn_node *n, uint64_t first)
 
 static int write_blocks(struct flush *f)
 {
+	struct writer w = {.f = f, .left = f->n->n_dirty};
 	int err = 0;
 	for (uint64_t at = 0; !err && cairn_next_dirty(f->n, &at);) {
 		struct cairn_extent e = {.first = at, .n = run_of(f->n, at), .kind = CAIRN_WRITTEN};
-		err = place_extent(f, &e);
+		err = place_extent(&w, &e);
 		at += e.n;
 	}
-	return err;
+	return err ? err : write_parts(&w, true);
 }
 
 /* A small file without holes needs no block. */
@@ -221,7 +266,7 @@ static void show(struct flush *f)
 static int flush_locked(struct flush *f)
 {
 	int err = build(f);
-	if (!err)
+	if (!err && !f->durable)
 		err = cairn_blocks_sync(f->fs, &f->made);
 	if (err)
 		meta_abandon(&f->txn);
@@ -234,23 +279,46 @@ static int flush_locked(struct flush *f)
 	return err;
 }
 
+static int flush_node(struct flush *f)
+{
+	struct cairn_node *n = f->n;
+	n->changed = false;
+	f->refs.alone = n->shares;
+	f->inode = cairn_inode_stored(n);
+	meta_begin(&f->txn);
+	int err = flush_locked(f);
+	if (err)
+		n->changed = true;
+	n->shares = f->refs.alone;
+	return err;
+}
+
+static void flush_fini(struct flush *f)
+{
+	cairn_refs_fini(&f->refs);
+	cairn_ranges_fini(&f->made);
+	cairn_ranges_fini(&f->gone);
+	cairn_ranges_fini(&f->freed);
+}
+
 int cairn_flush(struct cairn_node *n, const struct cairn_change *change)
 {
 	struct flush f = {.n = n, .fs = cairn_of(n), .change = change};
 	fiber_mutex_lock(&n->flush_lock);
-	n->changed = false;
-	f.refs.alone = n->shares;
-	f.inode = cairn_inode_stored(n);
-	meta_begin(&f.txn);
-	int err = flush_locked(&f);
-	if (err)
-		n->changed = true;
-	n->shares = f.refs.alone;
+	int err = flush_node(&f);
 	fiber_mutex_unlock(&n->flush_lock);
-	cairn_refs_fini(&f.refs);
-	cairn_ranges_fini(&f.made);
-	cairn_ranges_fini(&f.gone);
-	cairn_ranges_fini(&f.freed);
+	flush_fini(&f);
+	return err;
+}
+
+/* Whoever comes while another flushes finds that it was done for both. */
+int cairn_flush_dirty(struct cairn_node *n)
+{
+	struct flush f = {.n = n, .fs = cairn_of(n)};
+	fiber_mutex_lock(&n->flush_lock);
+	int err = n->n_dirty || n->changed ? flush_node(&f) : 0;
+	fiber_mutex_unlock(&n->flush_lock);
+	flush_fini(&f);
 	return err;
 }
 
@@ -316,7 +384,7 @@ static int flush_one(struct cairn_node *n, uint32_t phase)
 {
 	struct vfs_node *node = &n->cached.node;
 	struct cairn *fs = cairn_of(n);
-	int err = n->n_dirty || n->changed ? cairn_flush(n, NULL) : 0;
+	int err = cairn_flush_dirty(n);
 	fiber_rwlock_rdunlock(vfs_node_lock(node));
 	if (err) {
 		log_error("inode %llu: %s; its data stays in memory", (unsigned long long)cairn_ino(n), err_text(err));

@@ -77,7 +77,7 @@ void cairn_touch_base(struct cairn_node *n, bool stable)
 int cairn_flush_base(struct cairn_node *n)
 {
 	struct vfs_node *base = n->cached.node.base;
-	return base && cairn_node(base)->changed ? cairn_flush(cairn_node(base), NULL) : 0;
+	return base ? cairn_flush_dirty(cairn_node(base)) : 0;
 }
 
 /* ---- listing: copied out of one read transaction, for emitting may park */

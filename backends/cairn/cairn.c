@@ -339,7 +339,7 @@ static int statfs_store(struct vfs_mount *m, struct op_statfs *st)
 
 const struct backend_ops cairn_backend = {
 	.abi = VFS_BACKEND_ABI,
-	.caps = VFS_CAP_PERSISTENT | VFS_CAP_ADOPT | VFS_CAP_SPARSE | VFS_CAP_XATTR | VFS_CAP_ACL,
+	.caps = VFS_CAP_PERSISTENT | VFS_CAP_ADOPT | VFS_CAP_SPARSE | VFS_CAP_XATTR | VFS_CAP_GATHER | VFS_CAP_ACL,
 	.name = "cairn",
 	.summary = "a store of its own in a directory: transactional, checksummed, copy-on-write",
 	.options = options,

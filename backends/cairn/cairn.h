@@ -101,6 +101,7 @@ void cairn_delete_orphan(struct meta_txn *txn, uint64_t ino);
 
 struct cairn_segment {
 	struct file *file;    /* NULL: not opened yet */
+	struct file *writer;  /* the same, past the host's page cache where that can be done */
 	uint64_t *used;       /* a bit for each block; NULL: not loaded yet */
 	uint32_t n_free;      /* valid when loaded */
 	uint32_t hint;        /* where to look next */
@@ -251,9 +252,12 @@ int cairn_alloc(struct cairn *fs, uint64_t n, struct cairn_range *got);
 int cairn_hold(struct cairn *fs, const struct cairn_range *range);
 /* cairn_release() - makes blocks allocatable again; not refunded. */
 void cairn_release(struct cairn *fs, const struct cairn_range *range);
-/* cairn_blocks_read(), cairn_blocks_write() - n_iov parts make whole blocks in a row in one segment. Park. */
+/*
+ * cairn_blocks_read(), cairn_blocks_write() - n_iov parts make whole blocks in a row in one segment; what is written
+ * begins at whole blocks of memory. durable: cairn_blocks_sync() need not follow. Park.
+ */
 int cairn_blocks_read(struct cairn *fs, uint64_t place, struct iovec *iov, int n_iov);
-int cairn_blocks_write(struct cairn *fs, uint64_t place, struct iovec *iov, int n_iov);
+int cairn_blocks_write(struct cairn *fs, uint64_t place, struct iovec *iov, int n_iov, bool durable);
 /* cairn_blocks_sync() - what was written to the segments of these ranges is durable. Parks. */
 int cairn_blocks_sync(struct cairn *fs, const struct cairn_ranges *ranges);
 int cairn_ranges_add(struct cairn_ranges *r, struct cairn_range range);
@@ -384,6 +388,8 @@ struct cairn_change {
  * held, [w] if there is a change. Parks. On failure everything is as before.
  */
 int cairn_flush(struct cairn_node *n, const struct cairn_change *change);
+/* cairn_flush_dirty() - the same if there is anything to make durable that no flush is just doing. */
+int cairn_flush_dirty(struct cairn_node *n);
 /* cairn_flush_all() - every node that is dirty. cairn_work_start() - the background worker; stop ends it. */
 int cairn_flush_all(struct cairn *fs);
 int cairn_work_start(struct cairn *fs);

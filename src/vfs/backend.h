@@ -58,6 +58,7 @@ struct vfs_call;
 #define VFS_CAP_SHARED (1u << 4)     /* others change the store too, past the VFS */
 #define VFS_CAP_ACL (1u << 5)
 #define VFS_CAP_QUOTA (1u << 6)      /* keeps the project of a node, too */
+#define VFS_CAP_GATHER (1u << 7)     /* stable writes come as unstable ones and a commit, so that those to one file share it */
 
 struct vfs_mount {
 	struct vfs *vfs;

@@ -192,6 +192,12 @@ static int end_write(struct vfs_call *c, struct vfs_node *node, struct op_wcc *w
 	return err;
 }
 
+/* Whether a stable write is gathered under the exclusive lock and committed under the shared one. */
+static bool is_gathered(const struct vfs_call *c, const struct op_write_in *in)
+{
+	return in->stability != WRITE_UNSTABLE && (c->node->mount->ops->caps & VFS_CAP_GATHER);
+}
+
 static int write_locked(struct vfs_call *c, const struct op_write_in *in, struct op_write_out *out)
 {
 	const struct backend_ops *ops = c->node->mount->ops;
@@ -202,11 +208,21 @@ static int write_locked(struct vfs_call *c, const struct op_write_in *in, struct
 	int n = payload_cut(c->payload, in->size, iov);
 	if (n < 0)
 		return n;
-	struct vfs_write w = {out->offset, in->size, in->stability, iov, c->payload->chunks, n};
+	uint32_t stability = is_gathered(c, in) ? WRITE_UNSTABLE : in->stability;
+	struct vfs_write w = {out->offset, in->size, stability, iov, c->payload->chunks, n};
 	int err = ops->write ? ops->write(c, c->node, &w) : ERR_NOTSUPP;
 	out->size = err ? 0 : in->size;
 	out->stability = w.stability;
 	out->verifier = c->node->mount->verifier;
+	return err;
+}
+
+static int commit_write(struct vfs_call *c, struct op_write_out *out)
+{
+	fiber_rwlock_rdlock(vfs_node_lock(c->node));
+	int err = c->node->mount->ops->commit(c->node, out->offset, out->size);
+	fiber_rwlock_rdunlock(vfs_node_lock(c->node));
+	out->stability = WRITE_FILE_SYNC;
 	return err;
 }
 
@@ -225,7 +241,8 @@ int vfs_op_write(struct vfs_call *c)
 		return 0;
 	}
 	err = write_locked(c, in, out);
-	return end_write(c, c->node, &out->wcc, err);
+	err = end_write(c, c->node, &out->wcc, err);
+	return err || !is_gathered(c, in) ? err : commit_write(c, out);
 }
 
 /* ---- commit, allocation, seek */
