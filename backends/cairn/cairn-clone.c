@@ -119,6 +119,8 @@ int cairn_clone(struct vfs_node *from, uint64_t offset, struct vfs_node *to, uin
 		n->inode.attr = before.attr;
 		cairn_refund(cairn_of(n), cairn_forget(n, 0, CAIRN_BLOCKS_MAX));
 		cairn_queue(n);
+	} else {
+		cairn_touch_base(n, true);
 	}
 	free(c.list);
 	return err;

@@ -98,6 +98,7 @@ static void learn(const struct op *op)
 	                            : op->code == OP_open  ? &op->out.open.obj
 	                            : op->code == OP_mkdir ? &op->out.mkdir.obj
 	                            : op->code == OP_mknod ? &op->out.mknod.obj
+	                            : op->code == OP_open_stream ? &op->out.open_stream.obj
 	                                                   : NULL;
 	if (op->status || !h)
 		return;
@@ -115,6 +116,8 @@ static void check(struct chain *c)
 			assert(op->out.read.size <= op->in.read.size);
 		if (op->code == OP_readdir && op->status == 0)
 			assert(op->out.readdir.size <= ROOM_SIZE);
+		if (op->code == OP_list_streams && op->status == 0)
+			assert(op->out.list_streams.size <= ROOM_SIZE);
 		learn(op);
 		vfs_pins_release(vfs, &c->pins[i]);
 	}

@@ -154,27 +154,27 @@ int bench_write(struct vfs_node *node, uint64_t offset, const void *data, uint32
 	struct iovec iov = {(void *)data, size};
 	uint32_t chunk = PAGE_CHUNK_NONE;
 	struct vfs_write w = {offset, size, stability, &iov, &chunk, 1};
-	fiber_rwlock_wrlock(&node->lock);
+	fiber_rwlock_wrlock(vfs_node_lock(node));
 	int err = cairn_backend.write(NULL, node, &w);
-	fiber_rwlock_wrunlock(&node->lock);
+	fiber_rwlock_wrunlock(vfs_node_lock(node));
 	return err;
 }
 
 int bench_read(struct bench *b, struct vfs_node *node, uint64_t offset, void *data, uint32_t size)
 {
 	struct vfs_call call = {b->pages, 0, data};
-	fiber_rwlock_rdlock(&node->lock);
+	fiber_rwlock_rdlock(vfs_node_lock(node));
 	int err = cairn_backend.read(&call, node, offset, size);
-	fiber_rwlock_rdunlock(&node->lock);
+	fiber_rwlock_rdunlock(vfs_node_lock(node));
 	return !err && call.size != size ? ERR_EOF : err;
 }
 
 int bench_truncate(struct vfs_node *node, uint64_t size)
 {
 	struct op_attr attr = {.mask = ATTR_SIZE, .size = size};
-	fiber_rwlock_wrlock(&node->lock);
+	fiber_rwlock_wrlock(vfs_node_lock(node));
 	int err = cairn_backend.setattr(node, &attr);
-	fiber_rwlock_wrunlock(&node->lock);
+	fiber_rwlock_wrunlock(vfs_node_lock(node));
 	return err ? err : cairn_backend.settle(&node, 1);
 }
 
@@ -185,9 +185,9 @@ int bench_remove(struct vfs_node *dir, const char *text)
 	fiber_rwlock_wrlock(&dir->lock);
 	int err = cairn_backend.lookup(dir, &name, &node);
 	if (!err) {
-		fiber_rwlock_wrlock(&node->lock);
+		fiber_rwlock_wrlock(vfs_node_lock(node));
 		err = cairn_backend.remove(dir, &name, node);
-		fiber_rwlock_wrunlock(&node->lock);
+		fiber_rwlock_wrunlock(vfs_node_lock(node));
 	}
 	fiber_rwlock_wrunlock(&dir->lock);
 	if (node && err != ERR_NOENT)
@@ -228,9 +228,9 @@ int bench_rename(struct vfs_node *dir, const char *from_text, const char *to_tex
 
 int bench_attr(struct vfs_node *node, struct op_attr *attr)
 {
-	fiber_rwlock_rdlock(&node->lock);
+	fiber_rwlock_rdlock(vfs_node_lock(node));
 	int err = cairn_backend.getattr(node, attr);
-	fiber_rwlock_rdunlock(&node->lock);
+	fiber_rwlock_rdunlock(vfs_node_lock(node));
 	return err;
 }
 
