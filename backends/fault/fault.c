@@ -97,6 +97,9 @@ WRAP(readdir_from, dir->mount,
 
 WRAP(set_acl, node->mount, (struct vfs_node *node, const struct acl *acl, uint32_t mode), (node, acl, mode))
 
+WRAP(get_quota, m, (struct vfs_mount *m, struct op_quota *q, bool next), (m, q, next))
+WRAP(set_quota, m, (struct vfs_mount *m, const struct op_quota *q), (m, q))
+
 /* The first size bytes of w reach the store. */
 static void write_torn(struct fault *f, struct vfs_call *call, struct vfs_node *node, const struct vfs_write *w,
                        uint64_t size)

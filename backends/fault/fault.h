@@ -18,7 +18,7 @@
 	OP(allocate) OP(deallocate) OP(zero) OP(seek) OP(copy) OP(get_xattr) OP(set_xattr)        \
 	OP(list_xattr) OP(remove_xattr) OP(statfs) OP(sync) OP(node_get)                          \
 	OP(find_stream) OP(create_stream) OP(list_streams) OP(remove_stream) OP(rename_stream)    \
-	OP(lookup_folded) OP(readdir_from) OP(set_acl) OP(clone)
+	OP(lookup_folded) OP(readdir_from) OP(set_acl) OP(get_quota) OP(set_quota) OP(clone)
 
 enum fault_op {
 	FAULT_any,

@@ -38,10 +38,27 @@ int memfs_getattr(struct vfs_node *node, struct op_attr *attr)
 	return 0;
 }
 
+/* What the node has counts for another from now on, if that one may have it. */
+static int change_owner(struct memfs_node *n, const struct op_attr *set)
+{
+	struct quota_table *t = &memfs_of(n)->quotas;
+	struct op_attr attr = n->attr;
+	struct quota_owner now;
+	op_attr_set(&attr, set);
+	int err = quota_owner(t, &attr, &n->owner, &now);
+	if (!err)
+		err = quota_move(t, &n->owner, &now, (int64_t)n->attr.space, 1);
+	if (!err)
+		n->owner = now;
+	return err;
+}
+
 int memfs_setattr(struct vfs_node *node, const struct op_attr *set)
 {
 	struct memfs_node *n = memfs_node_of(node);
-	int err = set->mask & ATTR_SIZE ? memfs_resize(n, set->size) : 0;
+	int err = set->mask & (ATTR_UID | ATTR_GID | ATTR_PROJECT) ? change_owner(n, set) : 0;
+	if (!err && (set->mask & ATTR_SIZE))
+		err = memfs_resize(n, set->size);
 	if (err)
 		return err;
 	memfs_touch(n, set->mask & ATTR_SIZE);

@@ -50,11 +50,24 @@ static void count_space(struct memfs_node *n, int64_t granules)
 
 /* ---- taking and giving granules */
 
+/* Of the store's capacity, and of what n's owner may have. */
+static int charge(struct memfs_node *n, int granules)
+{
+	struct memfs *fs = memfs_of(n);
+	int err = memfs_charge(fs, (uint64_t)granules);
+	if (err)
+		return err;
+	err = quota_charge(&fs->quotas, &n->owner, granules * (int64_t)MEMFS_GRANULE, 0);
+	if (err)
+		memfs_refund(fs, (uint64_t)granules);
+	return err;
+}
+
 static int add_granules(struct memfs_node *n, struct memfs_ref *ref, uint32_t mask)
 {
 	uint32_t fresh = mask & ~(uint32_t)ref->present;
 	int n_fresh = __builtin_popcount(fresh);
-	int err = n_fresh ? memfs_charge(memfs_of(n), (uint64_t)n_fresh) : 0;
+	int err = n_fresh ? charge(n, n_fresh) : 0;
 	if (err)
 		return err;
 	ref->present |= (uint16_t)fresh;
@@ -66,7 +79,10 @@ static void drop_granules(struct memfs_node *n, struct memfs_ref *ref, uint32_t 
 {
 	int n_gone = __builtin_popcount(ref->present & mask);
 	ref->present &= (uint16_t)~mask;
+	if (n_gone == 0)
+		return;
 	memfs_refund(memfs_of(n), (uint64_t)n_gone);
+	quota_adjust(&memfs_of(n)->quotas, &n->owner, -n_gone * (int64_t)MEMFS_GRANULE, 0);
 	count_space(n, -n_gone);
 }
 
@@ -292,7 +308,7 @@ static int share_chunk(struct memfs_node *to, uint64_t index, const struct memfs
 	struct memfs_ref *ref = memfs_map_make(&to->map, index);
 	if (!ref)
 		return ERR_NOSPC;
-	int err = memfs_charge(memfs_of(to), (uint64_t)__builtin_popcount(mine.present));
+	int err = charge(to, __builtin_popcount(mine.present));
 	if (err)
 		return err;
 	pages_get(to->node.mount->pages, mine.chunk);

@@ -183,7 +183,7 @@ int memfs_create(struct vfs_call *call, struct vfs_node *node, const struct vfs_
 	uint64_t hash = hash_of(dir, name);
 	if (find(dir, name, hash))
 		return ERR_EXIST;
-	int err = memfs_node_new(memfs_of(dir), what, &n);
+	int err = memfs_node_new(memfs_of(dir), what, dir, &n);
 	if (err)
 		return err;
 	if (what->type == OP_TYPE_DIR)
@@ -202,7 +202,7 @@ int memfs_create_unlinked(struct vfs_call *call, struct vfs_node *dir, const str
                           struct vfs_node **node)
 {
 	struct memfs_node *n;
-	int err = memfs_node_new(dir->mount->store, what, &n);
+	int err = memfs_node_new(dir->mount->store, what, memfs_node_of(dir), &n);
 	if (err)
 		return err;
 	n->linkable = true;

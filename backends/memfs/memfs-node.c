@@ -133,6 +133,7 @@ static void fill_attr(struct memfs_node *n, const struct vfs_create *what)
 		.btime = a->mask & ATTR_BTIME ? a->btime : now,
 		.ctime = now,
 		.dos = a->mask & ATTR_DOS ? a->dos : 0,
+		.project = a->mask & ATTR_PROJECT ? a->project : 0,
 		.rdev_major = a->mask & ATTR_RDEV ? a->rdev_major : 0,
 		.rdev_minor = a->mask & ATTR_RDEV ? a->rdev_minor : 0,
 	};
@@ -164,7 +165,22 @@ static void free_slot(struct memfs *fs, struct memfs_node *n)
 	atomic_fetch_sub_explicit(&fs->n_nodes, 1, memory_order_relaxed);
 }
 
-int memfs_node_new(struct memfs *fs, const struct vfs_create *what, struct memfs_node **node)
+static int fill(struct memfs *fs, struct memfs_node *n, const struct vfs_create *what, const struct memfs_node *near)
+{
+	struct op_attr attr = *what->attr;
+	attr.project = attr.mask & ATTR_PROJECT ? attr.project : 0;
+	int err = quota_owner(&fs->quotas, &attr, near ? &near->owner : NULL, &n->owner);
+	if (!err)
+		err = quota_charge(&fs->quotas, &n->owner, 0, 1);
+	if (err)
+		return err;
+	err = fill_target(n, what);
+	if (err)
+		quota_adjust(&fs->quotas, &n->owner, 0, -1);
+	return err;
+}
+
+int memfs_node_new(struct memfs *fs, const struct vfs_create *what, const struct memfs_node *near, struct memfs_node **node)
 {
 	if (atomic_fetch_add_explicit(&fs->n_nodes, 1, memory_order_relaxed) >= fs->n_nodes_max) {
 		atomic_fetch_sub_explicit(&fs->n_nodes, 1, memory_order_relaxed);
@@ -177,7 +193,7 @@ int memfs_node_new(struct memfs *fs, const struct vfs_create *what, struct memfs
 	}
 	memset(&n->map, 0, sizeof(n->map));
 	n->target = NULL;
-	int err = fill_target(n, what);
+	int err = fill(fs, n, what, near);
 	if (err) {
 		free_slot(fs, n);
 		return err;
@@ -199,6 +215,7 @@ void memfs_node_release(struct vfs_node *node)
 	struct memfs_node *n = memfs_node_of(node);
 	struct vfs_node *base = n->node.base;
 	drop_content(n);
+	quota_adjust(&memfs_of(n)->quotas, &n->owner, 0, -1);
 	free_slot(memfs_of(n), n);
 	if (base)
 		vfs_node_put(base);

@@ -90,13 +90,13 @@ int memfs_create_stream(struct vfs_node *node, const struct vfs_name *name, stru
 	struct memfs_node *base = memfs_node_of(node), *n;
 	struct op_attr attr = base->attr;
 	struct vfs_create what = {.type = OP_TYPE_FILE, .attr = &attr};
-	attr.mask = 0;
+	attr.mask = ATTR_PROJECT;
 	if (look_up(base, name))
 		return ERR_EXIST;
 	if (base->n_streams >= STREAMS_MAX)
 		return ERR_NOSPC;
 	struct memfs_stream *s = entry_new(name, NULL);
-	int err = s ? memfs_node_new(memfs_of(base), &what, &n) : ERR_NOSPC;
+	int err = s ? memfs_node_new(memfs_of(base), &what, base, &n) : ERR_NOSPC;
 	if (err) {
 		free(s);
 		return err;

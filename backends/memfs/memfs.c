@@ -57,7 +57,7 @@ static int make_root(struct memfs *fs)
 	struct op_attr attr = {.mask = ATTR_MODE | ATTR_UID | ATTR_GID, .mode = 0755, .atime = now, .mtime = now};
 	struct vfs_create what = {.type = OP_TYPE_DIR, .attr = &attr};
 	struct memfs_node *root;
-	int err = memfs_node_new(fs, &what, &root);
+	int err = memfs_node_new(fs, &what, NULL, &root);
 	if (err)
 		return err;
 	memfs_dir_init(root, root);
@@ -69,6 +69,7 @@ static int make_root(struct memfs *fs)
 static void memfs_free(struct memfs *fs)
 {
 	memfs_table_fini(fs);
+	quota_fini(&fs->quotas);
 	free(fs);
 }
 
@@ -80,6 +81,7 @@ static int memfs_mount(struct vfs_mount *m, const struct vfs_option *options, ch
 	memset(fs, 0, sizeof(*fs));
 	fs->mount = m;
 	m->store = fs;
+	quota_init(&fs->quotas);
 	loop_random(&fs->instance, sizeof(fs->instance));
 	loop_random(fs->name_key, sizeof(fs->name_key));
 	int err = parse_options(fs, options, why);
@@ -142,6 +144,16 @@ static void memfs_stats(struct vfs_mount *m, backend_stat_fn *emit, void *arg)
 	emit(arg, "inodes_max", fs->n_nodes_max);
 }
 
+static int memfs_get_quota(struct vfs_mount *m, struct op_quota *q, bool next)
+{
+	return quota_get(&((struct memfs *)m->store)->quotas, q, next);
+}
+
+static int memfs_set_quota(struct vfs_mount *m, const struct op_quota *q)
+{
+	return quota_set(&((struct memfs *)m->store)->quotas, q);
+}
+
 static const struct backend_option memfs_options[] = {
 	{"capacity", "size", "4G", "bytes of data at most"},
 	{"inodes", "number", "0", "files and directories at most; 0: one for each 4 KiB of capacity"},
@@ -150,7 +162,7 @@ static const struct backend_option memfs_options[] = {
 
 const struct backend_ops memfs_backend = {
 	.abi = VFS_BACKEND_ABI,
-	.caps = VFS_CAP_ADOPT | VFS_CAP_SPARSE | VFS_CAP_XATTR | VFS_CAP_ACL,
+	.caps = VFS_CAP_ADOPT | VFS_CAP_SPARSE | VFS_CAP_XATTR | VFS_CAP_ACL | VFS_CAP_QUOTA,
 	.name = "memfs",
 	.summary = "files in memory, gone after a restart",
 	.options = memfs_options,
@@ -191,4 +203,6 @@ const struct backend_ops memfs_backend = {
 	.remove_stream = memfs_remove_stream,
 	.rename_stream = memfs_rename_stream,
 	.set_acl = memfs_set_acl,
+	.get_quota = memfs_get_quota,
+	.set_quota = memfs_set_quota,
 };

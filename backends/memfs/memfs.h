@@ -10,6 +10,7 @@
 
 #include "base/spinlock.h"
 #include "vfs/backend.h"
+#include "vfs/quota.h"
 
 #define MEMFS_GRANULE 4096u                                /* unit of allocation and of holes */
 #define MEMFS_GRANULES (PAGE_CHUNK_SIZE / MEMFS_GRANULE)   /* of one chunk */
@@ -95,6 +96,7 @@ struct memfs_node {
 	struct op_attr attr;           /* all of ATTR_ALL, ready to be copied */
 	_Atomic uint64_t read_time;    /* the access time if not 0: stamped under the shared lock; seconds << 30 | nanoseconds */
 	uint64_t verifier;             /* of an exclusive create */
+	struct quota_owner owner;      /* charged for the node and its granules */
 	struct memfs_xattr *xattrs;
 	struct memfs_stream *streams;
 	uint32_t xattr_size;
@@ -128,6 +130,7 @@ struct memfs {
 	uint32_t n_slabs;              /* guarded by grow_lock for writing */
 	struct spinlock grow_lock;
 	struct memfs_shard shards[MEMFS_N_SHARDS];
+	struct quota_table quotas;
 	_Alignas(CACHE_LINE) _Atomic uint64_t n_granules;
 	_Alignas(CACHE_LINE) _Atomic uint64_t n_nodes;
 };
@@ -153,8 +156,11 @@ void memfs_touch(struct memfs_node *n, bool data);
 
 int memfs_table_init(struct memfs *fs);
 void memfs_table_fini(struct memfs *fs); /* frees every node */
-/* memfs_node_new() - a node with one reference and no name. ERR_NOSPC: too many. */
-int memfs_node_new(struct memfs *fs, const struct vfs_create *what, struct memfs_node **node);
+/*
+ * memfs_node_new() - a node with one reference and no name. near: NULL, or one that may belong to the same owner. ERR_NOSPC: too
+ * many; ERR_DQUOT.
+ */
+int memfs_node_new(struct memfs *fs, const struct vfs_create *what, const struct memfs_node *near, struct memfs_node **node);
 uint32_t memfs_node_handle(struct vfs_node *node, uint8_t bytes[OP_HANDLE_BACKEND_MAX]);
 int memfs_node_get(struct vfs_mount *m, const uint8_t *bytes, uint32_t size, struct vfs_node **node);
 void memfs_node_release(struct vfs_node *node);

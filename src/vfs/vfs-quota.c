@@ -39,7 +39,7 @@ static bool sound(const struct op_quota_limit *l)
 
 int vfs_op_set_quota(struct vfs_call *c)
 {
-	const struct op_quota *q = &c->op->in.set_quota.quota;
+	struct op_quota quota = c->op->in.set_quota.quota, *q = &quota;
 	struct vfs_mount *m = c->node->mount;
 	if (!m->ops->set_quota)
 		return ERR_NOTSUPP;
@@ -48,5 +48,6 @@ int vfs_op_set_quota(struct vfs_call *c)
 	/* No project is no tree. */
 	if (q->kind == QUOTA_PROJECT && q->id == 0)
 		return ERR_INVAL;
+	q->bytes.until = q->inodes.until = 0;
 	return access_is_root(c->cred) ? m->ops->set_quota(m, q) : ERR_PERM;
 }
