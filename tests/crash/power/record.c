@@ -350,11 +350,16 @@ static size_t iov_size(const struct iovec *iov, int n)
 	return size;
 }
 
+static bool lies_about_write(struct open_file f)
+{
+	return the_lie == RECORD_NO_DSYNC || (the_lie == RECORD_NO_DATASYNC && f.data);
+}
+
 static uint32_t begin_write(struct open_file f, const struct iovec *iov, int n, uint64_t offset, bool sync)
 {
 	pthread_mutex_lock(&lock);
 	struct record r = {.kind = REC_WRITE, .file = f.ino, .offset = offset, .size = iov_size(iov, n)};
-	r.flags = (sync || f.sync) && the_lie != RECORD_NO_DSYNC ? RECORD_SYNC : 0;
+	r.flags = (sync || f.sync) && !lies_about_write(f) ? RECORD_SYNC : 0;
 	r.data = the_log->data_size;
 	for (int i = 0; i < n; i++)
 		append_data(iov[i].iov_base, iov[i].iov_len);

@@ -63,7 +63,7 @@ void record_print(const struct record_log *log, uint32_t i);
 enum record_lie {
 	RECORD_HONEST,
 	RECORD_NO_FLUSH,    /* flushes of files are said to have happened, and have not */
-	RECORD_NO_DATASYNC, /* those of file data only */
+	RECORD_NO_DATASYNC, /* those of file data only, and what writes of it are to be at their end */
 	RECORD_NO_DSYNC,    /* writes that are to be durable at their end are not */
 	RECORD_NO_DIRSYNC,  /* flushes of directories are none */
 };
