@@ -209,15 +209,26 @@ void cairn_queue(struct cairn_node *n)
 	spin_unlock(&fs->dirty_lock);
 }
 
+/* Locked. */
+static void move_to_front(struct cairn *fs, struct cairn_node *n)
+{
+	list_del(&n->dirty_link);
+	list_push_front(&fs->dirty, &n->dirty_link);
+	n->dirty_since_ns = 0;
+}
+
 void cairn_hasten(struct cairn_node *n)
 {
 	struct cairn *fs = cairn_of(n);
+	struct cairn_node *s, *tmp;
 	spin_lock(&fs->dirty_lock);
-	if (n->queued) {
-		list_del(&n->dirty_link);
-		list_push_front(&fs->dirty, &n->dirty_link);
-		n->dirty_since_ns = 0;
-	}
+	if (n->queued)
+		move_to_front(fs, n);
+	/* Its streams keep it. */
+	if (n->n_streams)
+		LIST_FOREACH_SAFE(s, tmp, &fs->dirty, dirty_link)
+			if (s->cached.node.base == &n->cached.node)
+				move_to_front(fs, s);
 	spin_unlock(&fs->dirty_lock);
 	fiber_cond_signal(&fs->work);
 }

@@ -86,6 +86,7 @@ int cairn_node_adopt_stream(struct cairn *fs, uint64_t ino, const struct cairn_i
 	if (!n)
 		return ERR_NOMEM;
 	n->cached.node.base = vfs_node_get(base);
+	cairn_node(base)->n_streams++;
 	return insert(fs, n, node);
 }
 
@@ -200,8 +201,10 @@ void cairn_node_destroy(struct cached_node *cached)
 		cairn_reclaim_later(fs, cairn_ino(n));
 	free(cached->node.acl);
 	free(n);
-	if (base)
+	if (base) {
+		cairn_node(base)->n_streams--;
 		vfs_node_put(base);
+	}
 }
 
 void cairn_node_release(struct vfs_node *node)

@@ -196,6 +196,7 @@ struct cairn_node {
 	_Atomic uint64_t n_dirty;    /* blocks in chunks, each charged to the store */
 	struct list dirty_link;      /* guarded by dirty_lock; on the list the node is referenced */
 	bool queued;
+	_Atomic uint32_t n_streams;  /* nodes of streams that refer to this one */
 	bool changed;                /* the inode is not as stored */
 	bool shares;                 /* it had shared blocks: cairn_refs.alone; guarded by flush_lock */
 	uint64_t dirty_since_ns;
@@ -368,7 +369,7 @@ uint64_t cairn_drop_dirty(struct cairn_node *n, uint64_t from, uint64_t to);
 uint64_t cairn_forget(struct cairn_node *n, uint64_t from, uint64_t to);
 /* cairn_next_dirty() - the first dirty block at or after *block, which it becomes; its bytes or NULL. */
 const uint8_t *cairn_next_dirty(struct cairn_node *n, uint64_t *block);
-/* cairn_queue() - puts n where the background worker sees it. cairn_hasten() - if it is there, as the first: it lost its last name. */
+/* cairn_queue() - puts n where the background worker sees it. cairn_hasten() - if it is there, or streams of it, as the first: it lost its last name. */
 void cairn_queue(struct cairn_node *n);
 void cairn_hasten(struct cairn_node *n);
 

@@ -6,7 +6,7 @@
 #include <stdio.h>
 
 #include "tests/conform/serve.h"
-#include "tests/conform/run.h"
+#include "tests/conform/verbs-stream.h"
 
 #define TEXT_MAX 4096
 #define POINTS_MAX 60
@@ -14,6 +14,7 @@
 /* Handles of the known content. */
 struct scene {
 	struct obj dir, file, other, empty, full, inside, symlink;
+	struct obj stream; /* of file, which has another; if the store has any */
 	uint64_t open_id;
 };
 
@@ -30,6 +31,10 @@ static void build(struct test *t, struct scene *s)
 	s->file = file_in(t, &s->dir, "file", 0644);
 	OK(fs_write_text(t, &s->file, 0, "0123456789"));
 	OK(fs_set_xattr(t, &s->file, "user.x", "value", 0));
+	if (t->features & HAS_STREAMS) {
+		s->stream = a_stream(t, &s->file, "Stream", "the stream");
+		a_stream(t, &s->file, "second", "2");
+	}
 	s->other = file_in(t, &s->dir, "other", 0640);
 	OK(fs_write_text(t, &s->other, 0, "bystander"));
 	s->empty = dir_in(t, &s->dir, "empty", 0755);
@@ -73,18 +78,36 @@ static uint64_t checksum(struct test *t, const struct obj *o)
 	return sum;
 }
 
+/* Names, sizes and content of streams. */
+static void describe_streams(struct test *t, const struct obj *o, char *out, size_t size)
+{
+	static const char *const names[] = {"Stream", "second", "new"};
+	char *all = stream_names(t, o);
+	uint64_t sum = 0;
+	struct obj s;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(names); i++)
+		if (fs_stream(t, o, names[i], OPEN_EXISTING, 0, &s) == 0)
+			sum += (i + 1) * checksum(t, &s);
+	snprintf(out, size, "%s%llx", all, (unsigned long long)sum);
+}
+
 static void describe_one(struct test *t, const struct obj *o, const char *name, struct text *text)
 {
 	struct op_attr a = attr_of(t, o);
 	uint64_t sum = a.type == OP_TYPE_FILE ? checksum(t, o) : 0;
-	char value[16] = "";
+	char value[16] = "", streams[160] = "";
 	size_t room = TEXT_MAX - text->size;
+
+	if (a.type == OP_TYPE_FILE && (t->features & HAS_STREAMS))
+		describe_streams(t, o, streams, sizeof(streams));
 
 	if (a.type == OP_TYPE_FILE && fs_get_xattr(t, o, "user.x", value, 15) == 0)
 		value[t->ans.size] = 0;
-	text->size += (size_t)snprintf(text->bytes + text->size, room, "%s %u %o %u %llu %llx %s\n", name, a.type, a.mode,
+	text->size += (size_t)snprintf(text->bytes + text->size, room, "%s %u %o %u %llu %llx %s %s\n", name, a.type, a.mode,
 	                               a.nlink, (unsigned long long)(a.type == OP_TYPE_DIR ? 0 : a.size),
-	                               (unsigned long long)sum, value);
+	                               (unsigned long long)sum, value, streams);
 	text->size = MIN(text->size, TEXT_MAX - 1u);
 }
 
@@ -368,6 +391,74 @@ static int act_remove_xattr(struct test *t, struct scene *s)
 	return fs_remove_xattr(t, &s->file, "user.x");
 }
 
+static int act_lookup_ci(struct test *t, struct scene *s)
+{
+	return fs_lookup_ci(t, &s->dir, "FILE", NULL, NULL);
+}
+
+static int act_open_any_case(struct test *t, struct scene *s)
+{
+	return fs_open_any_case(t, &s->dir, "New", OPEN_GUARDED, NULL, NULL);
+}
+
+static int act_readdir_from(struct test *t, struct scene *s)
+{
+	struct scan scan = {.room = 65536, .want = ATTR_ALL, .entry = keep_name, .arg = memory(t, sizeof(struct entries))};
+
+	return fs_readdir_from(t, &s->dir, "file", &scan);
+}
+
+static int act_open_stream(struct test *t, struct scene *s)
+{
+	struct open_how how = {.disposition = OPEN_EXISTING, .access = OPEN_READ};
+	int err = fs_open_stream(t, &s->file, str("Stream"), &how, NULL);
+
+	return err ? err : fs_close(t, t->ans.open_id);
+}
+
+static int act_create_stream(struct test *t, struct scene *s)
+{
+	return fs_stream(t, &s->file, "new", OPEN_GUARDED, 0, NULL);
+}
+
+static int act_truncate_stream(struct test *t, struct scene *s)
+{
+	return fs_stream(t, &s->file, "STREAM", OPEN_EXISTING, OPEN_TRUNCATE | ANY_CASE, NULL);
+}
+
+static int act_list_streams(struct test *t, struct scene *s)
+{
+	struct scan scan = {.room = 65536, .want = ATTR_ALL, .entry = keep_name, .arg = memory(t, sizeof(struct entries))};
+
+	return fs_list_streams(t, &s->file, "", &scan);
+}
+
+static int act_remove_stream(struct test *t, struct scene *s)
+{
+	return fs_remove_stream(t, &s->file, "Stream", 0);
+}
+
+static int act_rename_stream(struct test *t, struct scene *s)
+{
+	return fs_rename_stream(t, &s->file, "Stream", "second", 0);
+}
+
+static int act_write_stream(struct test *t, struct scene *s)
+{
+	return fs_write_text(t, &s->stream, 3, "abc");
+}
+
+static int act_grow_stream(struct test *t, struct scene *s)
+{
+	return fs_truncate(t, &s->stream, 700);
+}
+
+static const struct action stream_actions[] = {
+	{"open_stream", act_open_stream}, {"create a stream", act_create_stream}, {"truncate a stream", act_truncate_stream},
+	{"list_streams", act_list_streams}, {"remove_stream", act_remove_stream}, {"rename_stream", act_rename_stream},
+	{"write to a stream", act_write_stream}, {"grow a stream", act_grow_stream},
+};
+
 static const struct action actions[] = {
 	{"lookup", act_lookup}, {"lookup_path", act_path}, {"parent", act_parent}, {"getattr", act_getattr},
 	{"access", act_access}, {"statfs", act_statfs}, {"readlink", act_readlink}, {"readdir", act_readdir},
@@ -380,6 +471,7 @@ static const struct action actions[] = {
 	{"exchange", act_exchange}, {"unlink", act_unlink}, {"rmdir", act_rmdir}, {"chmod", act_chmod},
 	{"shrink", act_shrink}, {"grow", act_grow}, {"write", act_write}, {"write far", act_write_far},
 	{"append", act_append}, {"allocate", act_allocate}, {"deallocate", act_deallocate}, {"zero", act_zero},
+	{"lookup_ci", act_lookup_ci}, {"open in any case", act_open_any_case}, {"readdir by name", act_readdir_from},
 	{"copy", act_copy}, {"clone", act_clone}, {"set_xattr", act_set_xattr}, {"remove_xattr", act_remove_xattr},
 };
 
@@ -438,35 +530,41 @@ static bool one_fault(struct test *t, const struct action *a, const char *error,
 	return hit;
 }
 
-static void sweep(struct test *t, const char *error, int want)
+static void sweep(struct test *t, const struct action *list, size_t n, const char *error, int want)
 {
 	unsigned point, n_points = 0;
 	struct text *before, *after;
 	size_t i;
 
-	for (i = 0; i < ARRAY_SIZE(actions); i++) {
-		row(t, "%s", actions[i].name);
-		before = without_fault(t, &actions[i], false);
-		after = without_fault(t, &actions[i], true);
+	for (i = 0; i < n; i++) {
+		row(t, "%s", list[i].name);
+		before = without_fault(t, &list[i], false);
+		after = without_fault(t, &list[i], true);
 		for (point = 0; point < POINTS_MAX; point++)
-			if (!one_fault(t, &actions[i], error, want, point, before, after))
+			if (!one_fault(t, &list[i], error, want, point, before, after))
 				break;
 		n_points += point;
 		TRUE(point < POINTS_MAX);
 		TRUE(point > 0);
 	}
 	row(t, NULL);
-	TRUE(n_points > 3 * ARRAY_SIZE(actions) / 2);
+	TRUE(n_points > 3 * n / 2);
 }
 
 CASE_NEEDS(fault_io, HAS_FAULT, "ERR_IO at any call to the store leaves everything as before or as after")
 {
-	sweep(t, "IO", ERR_IO);
+	sweep(t, actions, ARRAY_SIZE(actions), "IO", ERR_IO);
 }
 
 CASE_NEEDS(fault_nospc, HAS_FAULT, "ERR_NOSPC at any call to the store leaves everything as before or as after")
 {
-	sweep(t, "NOSPC", ERR_NOSPC);
+	sweep(t, actions, ARRAY_SIZE(actions), "NOSPC", ERR_NOSPC);
+}
+
+CASE_NEEDS(fault_streams, HAS_FAULT | HAS_STREAMS, "the same of streams")
+{
+	sweep(t, stream_actions, ARRAY_SIZE(stream_actions), "IO", ERR_IO);
+	sweep(t, stream_actions, ARRAY_SIZE(stream_actions), "NOSPC", ERR_NOSPC);
 }
 
 CASE_NEEDS(fault_torn_write, HAS_FAULT, "a torn write leaves old bytes and new bytes, in this file alone")

@@ -1,7 +1,7 @@
 /* A full store: run alone, on a small one (statfs tells under 64 MiB), with --filter 'full_*'. */
 #include <stdio.h>
 
-#include "tests/conform/conform.h"
+#include "tests/conform/verbs-stream.h"
 
 #define BLOCK 65536
 
@@ -127,4 +127,21 @@ CASE_NEEDS(full_names, HAS_SMALL, "making names until nothing fits ends in ERR_N
 			return;
 	}
 	a_file(t, "again", 0644);
+}
+
+CASE_NEEDS(full_streams, HAS_SMALL | HAS_STREAMS, "streams fill a store as files do; on a full one they can be read, removed, and their space used again")
+{
+	struct obj f = a_file(t, "f", 0644), s = a_stream(t, &f, "s", ""), small = a_stream(t, &f, "small", "text");
+	uint64_t size = fill(t, &s);
+
+	TRUE(size > 0);
+	TRUE(holds(t, &small, "text"));
+	EQ(attr_of(t, &s).size, size);
+	OK(fs_rename_stream(t, &f, "small", "other", 0));
+	OK(fs_remove_stream(t, &f, "s", 0));
+	s = a_stream(t, &f, "again", "");
+	TRUE(fill(t, &s) + BLOCK >= size);
+	OK(fs_unlink(t, &t->dir, "f"));
+	f = a_file(t, "g", 0644);
+	TRUE(fill(t, &f) + BLOCK >= size);
 }
