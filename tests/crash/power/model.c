@@ -43,7 +43,7 @@ const char *step_name(const struct step *s)
 {
 	static const char *const names[N_STEP_KINDS] = {
 		"create", "mkdir", "symlink", "link", "rename", "exchange", "remove", "chmod", "set_xattr", "remove_xattr", "write",
-		"truncate", "allocate", "punch", "zero", "copy", "commit", "sync", "read", "list"};
+		"truncate", "allocate", "punch", "zero", "copy", "clone", "commit", "sync", "read", "list"};
 	return names[s->kind];
 }
 
@@ -151,6 +151,7 @@ void content_step(struct content *c, const struct step *s, const uint8_t *copied
 	case STEP_ZERO: clear(c, s->offset, MIN(end, c->size)); /* fall through */
 	case STEP_ALLOCATE: c->size = MAX(c->size, end); break;
 	case STEP_COPY:
+	case STEP_CLONE:
 		need_bytes(c);
 		memcpy(c->bytes + s->to_offset, copied, s->size);
 		c->size = MAX(c->size, s->to_offset + s->size);
@@ -190,7 +191,7 @@ static bool is_data(const struct step *s)
 
 static uint8_t *copied_bytes(struct part *p, const struct step *s)
 {
-	if (s->kind != STEP_COPY)
+	if (s->kind != STEP_COPY && s->kind != STEP_CLONE)
 		return NULL;
 	const struct content *from = &p->data[s->other].now;
 	uint8_t *bytes = calloc(1, s->size + 1);

@@ -27,7 +27,7 @@ enum {
 enum step_kind {
 	STEP_CREATE, STEP_MKDIR, STEP_SYMLINK, STEP_LINK, STEP_RENAME, STEP_EXCHANGE, STEP_REMOVE, STEP_CHMOD, STEP_SET_XATTR,
 	STEP_REMOVE_XATTR, STEP_LAST_OF_NAMES = STEP_REMOVE_XATTR,
-	STEP_WRITE, STEP_TRUNCATE, STEP_ALLOCATE, STEP_PUNCH, STEP_ZERO, STEP_COPY, STEP_LAST_OF_DATA = STEP_COPY,
+	STEP_WRITE, STEP_TRUNCATE, STEP_ALLOCATE, STEP_PUNCH, STEP_ZERO, STEP_COPY, STEP_CLONE, STEP_LAST_OF_DATA = STEP_CLONE,
 	STEP_COMMIT, STEP_SYNC, STEP_READ, STEP_LIST, N_STEP_KINDS
 };
 
@@ -73,7 +73,7 @@ struct content {
 	uint8_t *bytes; /* FILE_MAX of them; NULL: all zeros */
 };
 
-/* A step that may or may not be there; a copy's with the bytes that were copied. */
+/* A step that may or may not be there; a copy's or clone's with the bytes that were copied. */
 struct maybe {
 	const struct step *step;
 	uint8_t *bytes;

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -55,6 +56,11 @@ struct record_log *record_create(uint32_t max, uint64_t bytes)
 	return log;
 }
 
+void record_free(struct record_log *log)
+{
+	munmap(log, sizeof(*log) + n_max * sizeof(struct record) + data_max);
+}
+
 /* All logs of a program have the same size. */
 static uint8_t *data_of(const struct record_log *log)
 {
@@ -84,15 +90,23 @@ static bool known(uint64_t ino)
 	return false;
 }
 
+static int know_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
+{
+	(void)path, (void)flag, (void)ftw;
+	know(st->st_ino);
+	return 0;
+}
+
 void record_start(struct record_log *log, const char *path)
 {
 	struct stat st;
 	if (stat(path, &st))
 		abort();
+	n_inodes = 0;
+	if (nftw(path, know_one, 8, FTW_PHYS))
+		abort();
 	pthread_mutex_lock(&lock);
 	memset(fds, 0, sizeof(fds));
-	n_inodes = 0;
-	know(st.st_ino);
 	log->n = 0;
 	log->overflow = 0;
 	log->data_size = 0;
@@ -176,7 +190,7 @@ static enum record_fault fault;
 static _Atomic uint32_t fault_left;
 static const char *fault_call;
 
-enum { NEEDS_ROOM = 1, READS = 2, MOVES = 4 }; /* what a call is to faults */
+enum { NEEDS_ROOM = 1, READS = 2, MOVES = 4, STORES = 8 }; /* what a call is to faults */
 
 void record_fail(enum record_fault what, uint32_t nth)
 {
@@ -195,6 +209,7 @@ static bool fits(unsigned traits)
 {
 	switch (fault) {
 	case FAULT_EIO: return true;
+	case FAULT_LATE: return traits & STORES;
 	case FAULT_ENOSPC: return traits & NEEDS_ROOM;
 	case FAULT_SHORT: return traits & MOVES;
 	case FAULT_CORRUPT: return traits & READS;
@@ -220,6 +235,12 @@ static bool fails(enum record_fault f)
 	if (f == FAULT_ENOSPC)
 		errno = ENOSPC;
 	return f == FAULT_EIO || f == FAULT_ENOSPC;
+}
+
+static int say_eio(void)
+{
+	errno = EIO;
+	return -1;
 }
 
 /* ---- which files are ours */
@@ -401,14 +422,14 @@ static ssize_t do_write(int fd, const struct iovec *iov, int n, int64_t offset, 
 	struct open_file f = file_of(fd);
 	if (!f.ino)
 		return raw_writev(fd, iov, n, offset, flags);
-	enum record_fault bad = draw_fault("write", NEEDS_ROOM | MOVES);
+	enum record_fault bad = draw_fault("write", NEEDS_ROOM | MOVES | STORES);
 	if (fails(bad))
 		return -1;
 	int64_t at = offset < 0 ? syscall(SYS_lseek, fd, 0L, SEEK_CUR) : offset;
 	uint32_t begin = begin_write(f, iov, n, (uint64_t)at, flags & (RWF_DSYNC | RWF_SYNC));
 	ssize_t done = bad == FAULT_SHORT ? write_half(fd, iov, n, offset) : raw_writev(fd, iov, n, offset, flags);
 	end_call(begin, done);
-	return done;
+	return bad == FAULT_LATE ? say_eio() : done;
 }
 
 ssize_t write(int fd, const void *data, size_t size)
@@ -495,7 +516,8 @@ static int do_flush(int fd, int number, const char *name)
 	struct open_file f = file_of(fd);
 	if (!f.ino)
 		return (int)syscall(number, fd);
-	if (fails(draw_fault(name, NEEDS_ROOM)))
+	enum record_fault bad = draw_fault(name, NEEDS_ROOM | STORES);
+	if (fails(bad))
 		return -1;
 	if (lies_about(f))
 		return 0;
@@ -505,7 +527,7 @@ static int do_flush(int fd, int number, const char *name)
 	/* As a disk would: others arrive meanwhile. */
 	nanosleep(&(struct timespec){0, FLUSH_NS}, NULL);
 	end_call(begin, 0);
-	return 0;
+	return bad == FAULT_LATE ? say_eio() : 0;
 }
 
 int fsync(int fd)

@@ -50,6 +50,7 @@ struct record_log {
 
 /* record_create() - an empty log with room for that much. NULL: no memory. */
 struct record_log *record_create(uint32_t n_max, uint64_t data_max);
+void record_free(struct record_log *log);
 /* record_start() - from now on, what happens below directory path goes to the log, which is emptied. record_stop() ends that. */
 void record_start(struct record_log *log, const char *path);
 void record_stop(void);
@@ -72,11 +73,11 @@ void record_set_lie(enum record_lie lie);
 
 /* ---- failing calls: on files below the directory given to record_start() */
 
-enum record_fault { FAULT_NONE, FAULT_EIO, FAULT_ENOSPC, FAULT_SHORT, FAULT_CORRUPT };
+enum record_fault { FAULT_NONE, FAULT_EIO, FAULT_LATE, FAULT_ENOSPC, FAULT_SHORT, FAULT_CORRUPT };
 
 /*
  * record_fail() - the call number nth from now on (1: the next), of those that the fault fits, fails so, once. EIO: any
- * call; ENOSPC: those that may need room; SHORT: reads and writes do half, in sectors; CORRUPT: a read gives a wrong bit.
+ * call; LATE: a write or flush that says EIO although it was made; ENOSPC: those that may need room; SHORT: reads and writes do half, in sectors; CORRUPT: a read gives a wrong bit.
  * Counted per process, on all threads.
  */
 void record_fail(enum record_fault fault, uint32_t nth);

@@ -307,6 +307,17 @@ int rig_copy(struct rig *r, const struct op_handle *from, uint64_t offset, const
 	return done(r, op, err);
 }
 
+int rig_clone(struct rig *r, const struct op_handle *from, uint64_t offset, const struct op_handle *to, uint64_t to_offset,
+              uint64_t size)
+{
+	struct op *op = op_on(r, OP_clone, from);
+	op->obj2 = *to;
+	op->in.clone = (struct op_clone_in){.offset = offset, .to_offset = to_offset, .size = size};
+	int err = run(r, op);
+	r->attr = op->out.clone.wcc.post;
+	return done(r, op, err);
+}
+
 int rig_set_xattr(struct rig *r, const struct op_handle *obj, const char *name, const void *data, uint32_t size)
 {
 	struct op *op = op_on(r, data ? OP_set_xattr : OP_remove_xattr, obj);

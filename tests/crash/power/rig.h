@@ -43,6 +43,8 @@ int rig_range(struct rig *r, enum op_code code, const struct op_handle *obj, uin
 /* rig_copy() - *size comes back as what was copied. */
 int rig_copy(struct rig *r, const struct op_handle *from, uint64_t offset, const struct op_handle *to, uint64_t to_offset,
              uint64_t *size);
+int rig_clone(struct rig *r, const struct op_handle *from, uint64_t offset, const struct op_handle *to, uint64_t to_offset,
+              uint64_t size);
 /* rig_set_xattr() - data NULL: removes it. rig_get_xattr() - *size: room, then the size; at most OP_XATTR_MAX. */
 int rig_set_xattr(struct rig *r, const struct op_handle *obj, const char *name, const void *data, uint32_t size);
 int rig_get_xattr(struct rig *r, const struct op_handle *obj, const char *name, void *data, uint32_t *size);

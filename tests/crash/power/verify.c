@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backends/cairn/cairn-check.h"
 #include "tests/crash/power/workload.h"
 
 /* A name that was found. */
@@ -243,11 +244,14 @@ static void tell_difference(struct check *c, uint16_t obj, const struct data *d,
 	    size, d->floor.size, d->now.size, d->pending.n, i);
 }
 
-/* Of steps that are open, how many were answered. */
+/* Of steps that are open, those up to the last that was answered with success. */
 static uint32_t n_told(const struct check *c, const struct pending *p)
 {
 	const struct step *under_way = c->model->parts[c->worker].under_way;
-	return p->n - (p->n && under_way && p->list[p->n - 1].step == under_way);
+	uint32_t n = p->n;
+	while (n && (p->list[n - 1].step == under_way || p->list[n - 1].step->err))
+		n--;
+	return n;
 }
 
 /* After how many of the open steps the bytes are as they are: the largest number. -1: never. */
@@ -365,4 +369,23 @@ bool verify_store(struct rig *r, const struct model *m, bool ready, uint64_t ver
 	free(c->bytes);
 	free(c);
 	return good;
+}
+
+bool verify_sound(const char *store, bool data)
+{
+	struct check_options opt = {.path = store, .repair = CHECK_ONLY, .data = data};
+	struct check_report report = {.n_found = 0};
+	char *why = NULL;
+	int err = cairn_check(&opt, &report, &why);
+	for (uint32_t i = 0; !err && i < report.n_kept; i++) {
+		const struct check_finding *f = &report.findings[i];
+		fprintf(stderr, "check: %s, table %s, key %s, inode %llu\n", f->text, f->table ? f->table : "-", f->key ? f->key : "-",
+		        (unsigned long long)f->ino);
+	}
+	if (err)
+		fprintf(stderr, "check: %s\n", why ? why : err_text(err));
+	bool sound = !err && report.n_found == 0;
+	check_report_fini(&report);
+	free(why);
+	return sound;
 }

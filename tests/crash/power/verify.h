@@ -11,4 +11,7 @@
  */
 bool verify_store(struct rig *r, const struct model *m, bool ready, uint64_t verifier);
 
+/* verify_sound() - whether fsck.cairn -n would find nothing; data: every block is read. Nobody has the store open. Parks. */
+bool verify_sound(const char *store, bool data);
+
 #endif

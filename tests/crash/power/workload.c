@@ -13,19 +13,6 @@
 
 #define TRIES 64
 
-struct worker {
-	struct run *run;
-	struct rig rig;
-	struct model *model;
-	struct part *part;
-	unsigned index;
-	uint64_t random;
-	const struct op_handle *shared;
-	struct op_handle handles[N_OBJECTS];
-	struct fiber_join *join;
-	uint8_t *bytes; /* FILE_MAX */
-};
-
 /* ---- choosing: each answers whether the step makes sense */
 
 static const struct object *object_of(const struct worker *w, uint16_t obj)
@@ -167,6 +154,21 @@ static bool choose_copy(struct worker *w, struct step *s)
 	return true;
 }
 
+/* Whole blocks, or up to the end of both. */
+static bool choose_clone(struct worker *w, struct step *s)
+{
+	if (!choose_copy(w, s))
+		return false;
+	uint32_t size = w->part->data[s->other].now.size, end = s->offset + s->size;
+	s->offset &= ~4095u;
+	s->to_offset &= ~4095u;
+	end = end == size ? end : end & ~4095u;
+	s->size = end - MIN(end, s->offset);
+	s->stability = WRITE_FILE_SYNC;
+	bool ends = end == size && s->to_offset + s->size >= w->part->data[s->obj].now.size;
+	return s->size && s->to_offset + s->size <= FILE_MAX && (ends || s->size % 4096 == 0);
+}
+
 static bool choose_nothing(struct worker *w, struct step *s)
 {
 	return w && s;
@@ -182,7 +184,7 @@ static const struct choice {
 	{STEP_REMOVE, 8, choose_remove},       {STEP_CHMOD, 2, choose_object},   {STEP_SET_XATTR, 4, choose_xattr},
 	{STEP_REMOVE_XATTR, 2, choose_xattr},  {STEP_WRITE, 30, choose_data},    {STEP_TRUNCATE, 5, choose_data},
 	{STEP_ALLOCATE, 3, choose_data},       {STEP_PUNCH, 5, choose_data},     {STEP_ZERO, 2, choose_data},
-	{STEP_COPY, 4, choose_copy},           {STEP_COMMIT, 8, pick_file},      {STEP_SYNC, 1, choose_nothing},
+	{STEP_COPY, 4, choose_copy},           {STEP_CLONE, 5, choose_clone},    {STEP_COMMIT, 8, pick_file},      {STEP_SYNC, 1, choose_nothing},
 	{STEP_READ, 2, pick_file},             {STEP_LIST, 1, choose_nothing},
 };
 
@@ -197,10 +199,18 @@ static const struct choice *draw_choice(struct worker *w)
 	return &choices[i];
 }
 
-static bool draw_step(struct worker *w, struct step *s)
+static const struct choice *choice_of(int kind)
 {
-	for (int i = 0; i < TRIES; i++) {
-		const struct choice *c = draw_choice(w);
+	size_t i = 0;
+	while (choices[i].kind != kind)
+		i++;
+	return &choices[i];
+}
+
+bool worker_draw(struct worker *w, struct step *s, int kind)
+{
+	for (int i = 0; i < (kind == STEP_ANY ? TRIES : TRIES * TRIES); i++) {
+		const struct choice *c = kind == STEP_ANY ? draw_choice(w) : choice_of(kind);
 		*s = (struct step){.kind = c->kind, .worker = (uint8_t)w->index, .lazy = w->run->lazy, .obj = NONE, .other = NONE};
 		s->seed = 1 + draw(&w->random, UINT32_MAX - 1);
 		if (c->choose(w, s))
@@ -277,7 +287,11 @@ static int do_read(struct worker *w, const struct step *s)
 	for (uint32_t i = 0; same && i < got; i++)
 		same = bytes[i] == (c->bytes ? c->bytes[i] : 0);
 	free(bytes);
-	return err || same ? err : ERR_IO;
+	if (!err && !same) {
+		fprintf(stderr, "worker %u: object %u reads as something else than was written\n", w->index, s->obj);
+		w->run->n_failed++;
+	}
+	return err;
 }
 
 static void list_nothing(void *arg, const struct op_dirent *d, const char *name)
@@ -298,6 +312,8 @@ static int do_data(struct worker *w, const struct step *s)
 	case STEP_PUNCH: return rig_range(&w->rig, OP_deallocate, obj, s->offset, s->size, 0);
 	case STEP_ZERO: return rig_range(&w->rig, OP_zero, obj, s->offset, s->size, 0);
 	case STEP_COPY: return do_copy(w, s);
+	case STEP_CLONE:
+		return rig_clone(&w->rig, &w->handles[s->other], s->offset, obj, s->to_offset, s->size);
 	case STEP_COMMIT: return rig_commit(&w->rig, obj);
 	case STEP_SYNC: return rig_sync(&w->rig);
 	case STEP_READ: return do_read(w, s);
@@ -323,24 +339,60 @@ static void take_answer(struct worker *w, struct step *s)
 
 static int do_step(struct worker *w, struct step *s)
 {
-	struct op_handle dir, to;
-	bool is_name = s->kind < STEP_CHMOD;
-	/* The model moves on first: where things are is to be known before. */
-	if (is_name) {
-		dir = *dir_of(w, s->dir);
-		to = *dir_of(w, s->to_dir);
-	}
 	w->rig.attr = (struct op_attr){.mask = 0};
-	model_begin(w->model, s);
-	record_mark((uint64_t)(s - w->run->steps), MARK_BEGIN);
-	int err = is_name ? do_names(w, s, &dir, &to) : do_data(w, s);
+	int err = s->kind < STEP_CHMOD ? do_names(w, s, &w->dir, &w->to_dir) : do_data(w, s);
 	s->err = err;
 	s->answered = 1;
 	if (!err)
 		take_answer(w, s);
+	return err;
+}
+
+int worker_do(struct worker *w, struct step *s)
+{
+	/* The model moves on before: then it says where things will be. */
+	if (s->kind < STEP_CHMOD) {
+		w->dir = *dir_of(w, s->dir);
+		w->to_dir = *dir_of(w, s->to_dir);
+	}
+	model_begin(w->model, s);
+	record_mark((uint64_t)(s - w->run->steps), MARK_BEGIN);
+	int err = do_step(w, s);
 	record_mark((uint64_t)(s - w->run->steps), MARK_END);
 	if (!err)
 		model_end(w->model, s);
+	return err;
+}
+
+int worker_again(struct worker *w, struct step *s)
+{
+	int err = do_step(w, s);
+	if (!err)
+		model_end(w->model, s);
+	return err;
+}
+
+static int find_names(struct worker *w, uint8_t dir)
+{
+	char name[256];
+	int err = 0;
+	for (unsigned i = 0; !err && i < N_SLOTS; i++) {
+		uint16_t obj = at(w, dir, (uint8_t)i);
+		if (obj == NONE)
+			continue;
+		name_of(w->index, i, name);
+		err = rig_lookup(&w->rig, dir_of(w, dir), name);
+		w->handles[obj] = w->rig.made;
+	}
+	return err;
+}
+
+int worker_find(struct worker *w)
+{
+	int err = 0;
+	for (uint8_t dir = 0; !err && dir < N_DIRS; dir++)
+		if (dir < N_SHARED || w->part->now.own[dir - N_SHARED] != NONE)
+			err = find_names(w, dir);
 	return err;
 }
 
@@ -348,10 +400,10 @@ static void work(void *arg)
 {
 	struct worker *w = arg;
 	struct step s;
-	for (uint32_t i = 0; i < w->run->n_steps_wanted && w->run->n_steps < STEPS_MAX && draw_step(w, &s); i++) {
+	for (uint32_t i = 0; i < w->run->n_steps_wanted && w->run->n_steps < STEPS_MAX && worker_draw(w, &s, STEP_ANY); i++) {
 		struct step *mine = &w->run->steps[w->run->n_steps++];
 		*mine = s;
-		int err = do_step(w, mine);
+		int err = worker_do(w, mine);
 		if (!err)
 			continue;
 		fprintf(stderr, "worker %u: %s: %s\n", w->index, step_name(mine), err_text(err));

@@ -26,6 +26,30 @@ struct run {
 	struct step steps[STEPS_MAX];
 };
 
+/* One of those who work. */
+struct worker {
+	struct run *run;
+	struct rig rig;
+	struct model *model;
+	struct part *part;
+	unsigned index;
+	uint64_t random;
+	const struct op_handle *shared; /* N_SHARED */
+	struct op_handle handles[N_OBJECTS];
+	struct op_handle dir, to_dir;   /* where the last step was made */
+	struct fiber_join *join;
+	uint8_t *bytes;  /* FILE_MAX */
+};
+
+/* worker_draw() - a step that makes sense now, of any kind or of that one; false: none was found. */
+bool worker_draw(struct worker *w, struct step *s, int kind);
+#define STEP_ANY (-1)
+/* worker_do() - makes the step, whose answer goes into it and into the model. worker_again() - once more, after it failed. Park. */
+int worker_do(struct worker *w, struct step *s);
+int worker_again(struct worker *w, struct step *s);
+/* worker_find() - the handles of what the model says is there. Parks. */
+int worker_find(struct worker *w);
+
 /* workload_run() - all of it; parks. */
 void workload_run(struct run *run);
 
