@@ -473,6 +473,11 @@ void meta_raise_batch(struct meta *m, uint64_t batch)
 	pthread_rwlock_unlock(&m->state);
 }
 
+bool meta_has_failed(const struct meta *m)
+{
+	return m->failed;
+}
+
 void meta_stats(struct meta *m, struct meta_stats *st)
 {
 	MDB_envinfo info = {.me_last_pgno = 0};

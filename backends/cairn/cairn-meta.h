@@ -177,4 +177,7 @@ struct meta_stats {
 
 void meta_stats(struct meta *meta, struct meta_stats *stats);
 
+/* meta_has_failed() - whether the store has failed: then what was submitted last may be durable nevertheless. Any thread. */
+bool meta_has_failed(const struct meta *meta);
+
 #endif

@@ -199,6 +199,9 @@ int cairn_hold(struct cairn *fs, const struct cairn_range *range)
 void cairn_release(struct cairn *fs, const struct cairn_range *range)
 {
 	uint32_t index = (uint32_t)(range->first / CAIRN_SEGMENT_BLOCKS);
+	/* What refers to these blocks may be durable, although its commit failed: they stay as they are until the next start. */
+	if (meta_has_failed(fs->meta))
+		return;
 	fiber_mutex_lock(&fs->space_lock);
 	struct cairn_segment *s = &fs->segments[index];
 	clear_bits(s->used, (uint32_t)(range->first % CAIRN_SEGMENT_BLOCKS), range->n);

@@ -68,7 +68,7 @@ struct job {
 	bool ready;
 };
 
-static const char *const store_options[] = {"create=yes", "capacity=64M", "cache=1M", NULL};
+static const char *const store_options[] = {"create=yes", "capacity=64M", "journal=128K", "cache=1M", NULL};
 
 /* ---- one state of the disk */
 
@@ -91,15 +91,18 @@ static bool work_on(struct rig *r, uint64_t random)
 	uint8_t bytes[5 * 4096], back[sizeof(bytes)];
 	uint32_t stability = WRITE_FILE_SYNC, got, size = 1 + draw(&random, sizeof(bytes));
 	struct op_handle file;
+	char name[32];
+	/* Another than was left where the power was cut twice. */
+	snprintf(name, sizeof(name), "after-%llx", (unsigned long long)random);
 	fill_bytes((uint32_t)random, bytes, size);
-	int err = rig_create(r, &r->root, "after", 0644);
+	int err = rig_create(r, &r->root, name, 0644);
 	file = r->made;
 	if (!err)
 		err = rig_write(r, &file, draw(&random, 3) * 100, bytes, size, &stability);
 	if (!err)
 		err = rig_read(r, &file, 0, back, sizeof(back), &got);
 	if (!err)
-		err = rig_rename(r, &r->root, "after", &r->root, "then", RENAME_REPLACE);
+		err = rig_rename(r, &r->root, name, &r->root, "then", RENAME_REPLACE);
 	if (!err)
 		err = rig_remove(r, &r->root, "then");
 	if (err)
