@@ -240,6 +240,10 @@ static bool take_in(void *arg, const struct vfs_name *name, uint64_t cookie, uin
 		fiber_yield();
 	if (x->order == BY_NAME && x->after_size && vfs_name_cmp(name, &after) <= 0)
 		return true;
+	/* Once names were dropped, the shorter ones behind them would fit but must not come before them. */
+	struct tree_node *last = x->cut ? tree_last(&x->names) : NULL;
+	if (x->cut && (!last || by_name(name, last) > 0))
+		return true;
 	r->failed = !put(x, name, fileid, type);
 	if (x->bytes > r->bytes_max) {
 		x->cut = true;
