@@ -300,7 +300,8 @@ static void flush_names(struct file *f, uint32_t before)
 	uint32_t n = 0;
 	while (n < f->n_changes && f->changes[n].at < before)
 		names_apply(&f->names, &f->changes[n++]);
-	memmove(f->changes, f->changes + n, (f->n_changes - n) * sizeof(*f->changes));
+	if (n)
+		memmove(f->changes, f->changes + n, (f->n_changes - n) * sizeof(*f->changes));
 	f->n_changes -= n;
 }
 

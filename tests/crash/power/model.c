@@ -175,7 +175,8 @@ static void forget(struct pending *p, uint32_t n)
 {
 	for (uint32_t i = 0; i < n; i++)
 		free(p->list[i].bytes);
-	memmove(p->list, p->list + n, (p->n - n) * sizeof(*p->list));
+	if (n)
+		memmove(p->list, p->list + n, (p->n - n) * sizeof(*p->list));
 	p->n -= n;
 }
 

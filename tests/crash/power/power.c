@@ -168,10 +168,10 @@ static void follow(struct job *job, uint32_t to)
 {
 	for (; job->at < to; job->at++) {
 		const struct record *r = &job->log->records[job->at];
-		const struct step *s = &job->state->run.steps[r->other];
 		disk_apply(job->disk, job->log, job->at);
 		if (r->kind != REC_MARK)
 			continue;
+		const struct step *s = &job->state->run.steps[r->other];
 		if (r->flags == MARK_READY)
 			job->ready = true;
 		else if (r->flags == MARK_BEGIN)
@@ -193,9 +193,9 @@ static void tell_steps(const struct job *job, uint32_t to)
 {
 	for (uint32_t i = 0; i < to; i++) {
 		const struct record *r = &job->log->records[i];
-		const struct step *s = &job->state->run.steps[r->other];
 		if (r->kind != REC_MARK || r->flags == MARK_READY)
 			continue;
+		const struct step *s = &job->state->run.steps[r->other];
 		fprintf(stderr, "%6u %s worker %u: %s object %d, other %d, name %u/%u to %u/%u, bytes %u+%u to %u, stability %u, change %llu\n", i,
 		        r->flags == MARK_BEGIN ? "begin" : "end  ", s->worker, step_name(s), (int16_t)s->obj, (int16_t)s->other, s->dir,
 		        s->slot, s->to_dir, s->to_slot, s->offset, s->size, s->to_offset, s->stability, (unsigned long long)s->change);

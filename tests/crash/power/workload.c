@@ -301,7 +301,7 @@ static void list_nothing(void *arg, const struct op_dirent *d, const char *name)
 
 static int do_data(struct worker *w, const struct step *s)
 {
-	const struct op_handle *obj = &w->handles[s->obj];
+	const struct op_handle *obj = s->obj == NONE ? NULL : &w->handles[s->obj];
 	switch (s->kind) {
 	case STEP_CHMOD: return rig_setattr(&w->rig, obj, ATTR_MODE, s->seed & 0777);
 	case STEP_SET_XATTR:
