@@ -1,5 +1,5 @@
 /* The course of a check: findings, walks through tables with repairs committed between, and the phases in their order. */
-#include "backends/cairn/cairn-check-impl.h"
+#include "backends/cairn/cairn-check-page.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -9,6 +9,7 @@
 
 #include "base/cleanup.h"
 
+#define TABLES "meta/data.mdb"
 #define CHUNK 1024u /* records in one look at a table */
 
 static const struct {
@@ -255,6 +256,54 @@ static int open_meta(struct check *c)
 	return c->data_fd < 0 ? err_from_errno(errno) : meta_open(&c->meta, &cfg);
 }
 
+/* ---- the tables' file */
+
+static int sync_tables(struct check *c)
+{
+	int fd = openat(c->dir_fd, "meta", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int err = fd < 0 ? err_from_errno(errno) : file_sync_dir(fd);
+	if (fd >= 0)
+		close(fd);
+	return err;
+}
+
+struct page_job {
+	struct check *c;
+	struct page_file file;
+	bool salvage;
+};
+
+static int page_job(void *arg)
+{
+	struct page_job *job = arg;
+	struct check *c = job->c;
+	int err = page_open(&job->file, c->dir_fd, TABLES);
+	if (err)
+		return err;
+	page_walk(&job->file, c, NULL, NULL);
+	if (job->file.n_bad == 0 && job->file.n_stray)
+		check_found(c, CHECK_PAGE_STRAY, &(struct check_place){.where = TABLES, .size = job->file.n_stray * PAGE_SIZE});
+	job->salvage = c->report->n_found && c->report->n_found == c->report->n_repaired && (job->file.n_bad || job->file.n_stray);
+	if (job->salvage)
+		err = page_salvage(c, &job->file);
+	page_close(&job->file);
+	return err;
+}
+
+/* *usable: LMDB may open it. */
+static int check_pages(struct check *c, bool *usable)
+{
+	struct page_job job = {.c = c};
+	c->phase = "pages";
+	int err = loop_block(page_job, &job);
+	if (!err && job.salvage)
+		err = file_rename(c->dir_fd, TABLES_SALVAGED, TABLES);
+	if (!err && job.salvage)
+		err = sync_tables(c);
+	*usable = job.salvage || job.file.n_bad == 0;
+	return err;
+}
+
 static void fini(struct check *c)
 {
 	if (c->meta) {
@@ -318,8 +367,11 @@ int cairn_check(const struct check_options *o, struct check_report *report, char
 	if (!err)
 		err = check_super(&c, why);
 	if (!err && !is_new(&c)) {
-		err = open_meta(&c);
-		if (!err)
+		bool usable = false;
+		err = check_pages(&c, &usable);
+		if (!err && usable)
+			err = open_meta(&c);
+		if (!err && usable)
 			err = run_phases(&c);
 		if (err)
 			say(why, err, o->path, err_text(err));

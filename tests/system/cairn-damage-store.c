@@ -224,7 +224,7 @@ static int mount(struct bench *b, const char *dir, const char *const *options)
 
 int store_make(const char *dir)
 {
-	static const char *const options[] = {"create=yes", NULL};
+	static const char *const options[] = {"create=yes", "journal=1M", NULL};
 	struct bench b;
 	int err = mount(&b, dir, options);
 	if (err)

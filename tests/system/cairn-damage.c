@@ -19,12 +19,15 @@
 #include "base/hash.h"
 #include "base/log.h"
 
+#define LOOK_EVERY 16
+
 static struct {
 	const char *mode;
 	char template[200], store[200];
 	const char *file;
 	uint64_t n_samples, seed;
 	uint64_t digest;
+	bool fresh; /* the store is as the template */
 	uint32_t n_trials, n_found, n_failed;
 } trial;
 
@@ -153,8 +156,12 @@ static bool judge(const char *name, const struct check_report *r)
 		return true;
 	if (store_digest(trial.store) != trial.digest)
 		fail(name, "changes records and is not found");
+	/* Looking opens the store for writing: with the same records and checksums of all data it is seldom worth a copy. */
+	if (trial.n_trials % LOOK_EVERY)
+		return false;
 	if (store_look(trial.store, &st) || st.n_good != store_n_files())
 		fail(name, "changes files and is not found");
+	trial.fresh = false;
 	return false;
 }
 
@@ -164,7 +171,9 @@ static void try_flip(uint64_t at, uint32_t bit)
 	struct check_report r;
 	snprintf(path, sizeof(path), "%s/%s", trial.store, trial.file);
 	snprintf(name, sizeof(name), "%s, byte %llu, bit %u", trial.file, (unsigned long long)at, bit);
-	copy_store();
+	if (!trial.fresh)
+		copy_store();
+	trial.fresh = true;
 	flip_bit(path, at, bit);
 	trial.n_trials++;
 	if (check(CHECK_ONLY, &r)) {
@@ -173,9 +182,12 @@ static void try_flip(uint64_t at, uint32_t bit)
 	}
 	bool found = judge(name, &r);
 	check_report_fini(&r);
-	if (!found)
+	if (!found) {
+		flip_bit(path, at, bit);
 		return;
+	}
 	trial.n_found++;
+	trial.fresh = false;
 	repair(name);
 	look(name, store_n_files());
 }
