@@ -111,8 +111,10 @@ int cairn_reserve_dirty(struct cairn_node *n, uint64_t first, uint64_t n_blocks,
 	uint64_t fresh = 0, end = first + n_blocks;
 	int err = 0;
 	for (uint64_t i = first / CAIRN_CHUNK_BLOCKS; !err && i * CAIRN_CHUNK_BLOCKS < end; i++) {
-		const struct cairn_chunk *c = make_chunk(n, i);
+		struct cairn_chunk *c = make_chunk(n, i);
 		err = c ? 0 : ERR_NOMEM;
+		if (c && c->placed)
+			cairn_displace(n, c, mask_of(i, first, end));
 		fresh += c ? (uint64_t)__builtin_popcount(mask_of(i, first, end) & ~(uint32_t)c->dirty) : 0;
 	}
 	if (!err)
@@ -176,7 +178,9 @@ uint64_t cairn_drop_dirty(struct cairn_node *n, uint64_t from, uint64_t to)
 		uint16_t mask = mask_of(c->index, from, to);
 		next = chunk_after(c);
 		dropped += (uint64_t)__builtin_popcount(c->dirty & mask);
+		n->n_placed -= (uint64_t)__builtin_popcount(c->placed & mask);
 		c->dirty &= (uint16_t)~mask;
+		c->placed &= (uint16_t)~mask;
 		if (!c->dirty)
 			free_chunk(n, c);
 	}
@@ -188,6 +192,9 @@ uint64_t cairn_drop_dirty(struct cairn_node *n, uint64_t from, uint64_t to)
 uint64_t cairn_forget(struct cairn_node *n, uint64_t from, uint64_t to)
 {
 	const struct cairn *fs = cairn_of(n);
+	struct cairn_chunk *c = n->n_placed ? chunk_from(n, from / CAIRN_CHUNK_BLOCKS) : NULL;
+	for (; c && c->index * CAIRN_CHUNK_BLOCKS < to; c = chunk_after(c))
+		cairn_displace(n, c, mask_of(c->index, from, to));
 	block_drop(fs->cache, fs->cache_store, cairn_ino(n), from, to);
 	return cairn_drop_dirty(n, from, to);
 }

@@ -60,6 +60,7 @@ int cairn_read(struct vfs_call *call, struct vfs_node *node, uint64_t offset, ui
 	uint64_t end = offset + size;
 	uint32_t chunk;
 	int err = 0;
+	cairn_read_ahead(n, offset, end);
 	for (struct piece p; !err && offset < end; offset += p.size) {
 		p = piece_of(offset, end);
 		struct block_key key = cairn_page_key(n, p.index);
@@ -182,6 +183,7 @@ int cairn_write(struct vfs_call *call, struct vfs_node *node, struct vfs_write *
 		err = cairn_flush(n, NULL);
 	} else {
 		cairn_queue(n);
+		cairn_place_ahead(n, w->offset / CAIRN_BLOCK_SIZE, cairn_blocks(w->offset + w->size));
 		err = cairn_throttle(n);
 	}
 	if (!err)

@@ -12,6 +12,7 @@ LOG_MODULE("cairn");
 
 #define AGE_NS (5 * NS_PER_SEC)
 #define PERIOD_NS NS_PER_SEC
+#define FLUSHES_MAX 32u            /* nodes that are stored at once */
 #define PAUSE_NS (100 * NS_PER_MS) /* after a failure */
 #define TRIES 64                   /* nodes that are looked at for one that nobody holds */
 
@@ -32,85 +33,17 @@ struct flush {
 
 /* ---- data */
 
-/*
- * Blocks that are dirty here and there in the file are written side by side: one request for what lies in one
- * range of the store, up to so many parts.
- */
-#define PARTS_MAX 128
-
-struct writer {
-	struct flush *f;
-	struct cairn_range room;      /* taken and not used yet */
-	uint64_t left;                /* blocks that still need some */
-	uint64_t place;               /* of the first part */
-	struct iovec parts[PARTS_MAX];
-	int n_parts;
-	bool wrote;
-};
-
-/* One request that is all there is makes itself durable: that is less work than a sync after it. */
-static int write_parts(struct writer *w, bool last)
+static int put_extents(struct flush *f)
 {
-	int n = w->n_parts;
-	bool durable = last && !w->wrote;
-	if (n == 0)
-		return 0;
-	w->n_parts = 0;
-	w->wrote = true;
-	w->f->durable = durable;
-	return cairn_blocks_write(w->f->fs, w->place, w->parts, n, durable);
-}
-
-static int take_room(struct writer *w)
-{
-	int err = w->room.n ? 0 : write_parts(w, false);
-	if (err || w->room.n)
-		return err;
-	err = cairn_alloc(w->f->fs, w->left, &w->room);
-	if (err)
-		return err;
-	err = cairn_ranges_add(&w->f->made, w->room);
-	if (err)
-		cairn_release(w->f->fs, &w->room);
-	else
-		w->f->n_made += w->room.n;
-	w->left -= err ? 0 : w->room.n;
-	return err;
-}
-
-static int add_part(struct writer *w, uint64_t place, const uint8_t *bytes)
-{
-	struct iovec *last = w->n_parts ? &w->parts[w->n_parts - 1] : NULL;
-	if (last && (const uint8_t *)last->iov_base + last->iov_len == bytes) {
-		last->iov_len += CAIRN_BLOCK_SIZE;
-		return 0;
+	struct cairn_extent e;
+	int err = 0;
+	for (uint64_t at = 0; !err && cairn_next_placed(f->n, &at, &e);) {
+		struct cairn_range place = {e.place, e.n};
+		cairn_put_extent(&f->txn, cairn_ino(f->n), &e);
+		cairn_own(&f->txn, &place);
+		f->n_made += e.n;
+		err = cairn_ranges_add(&f->made, place);
 	}
-	int err = w->n_parts == PARTS_MAX ? write_parts(w, false) : 0;
-	if (w->n_parts == 0)
-		w->place = place;
-	w->parts[w->n_parts++] = (struct iovec){(void *)bytes, CAIRN_BLOCK_SIZE};
-	return err;
-}
-
-/* One extent, of at most e->n blocks. */
-static int place_extent(struct writer *w, struct cairn_extent *e)
-{
-	struct flush *f = w->f;
-	int err = take_room(w);
-	if (err)
-		return err;
-	struct cairn_range range = {w->room.first, MIN(e->n, w->room.n)};
-	e->place = range.first;
-	e->n = range.n;
-	w->room.first += range.n;
-	w->room.n -= range.n;
-	for (uint64_t i = 0; !err && i < e->n; i++) {
-		const uint8_t *bytes = cairn_dirty_block(f->n, e->first + i);
-		e->sums[i] = cairn_block_sum(bytes);
-		err = add_part(w, e->place + i, bytes);
-	}
-	cairn_put_extent(&f->txn, cairn_ino(f->n), e);
-	cairn_own(&f->txn, &range);
 	return err;
 }
 
@@ -122,23 +55,11 @@ static uint64_t run_of(struct cairn_node *n, uint64_t first)
 	return len;
 }
 
-static int write_blocks(struct flush *f)
-{
-	struct writer w = {.f = f, .left = f->n->n_dirty};
-	int err = 0;
-	for (uint64_t at = 0; !err && cairn_next_dirty(f->n, &at);) {
-		struct cairn_extent e = {.first = at, .n = run_of(f->n, at), .kind = CAIRN_WRITTEN};
-		err = place_extent(&w, &e);
-		at += e.n;
-	}
-	return err ? err : write_parts(&w, true);
-}
-
 /* A small file without holes needs no block. */
 static bool fits_record(const struct flush *f)
 {
 	uint64_t block = 0;
-	return f->n->n_dirty == 1 && f->inode.n_blocks == 0 && f->inode.attr.size <= CAIRN_INLINE_MAX &&
+	return f->n->n_dirty == 1 && f->n->n_placed == 0 && f->inode.n_blocks == 0 && f->inode.attr.size <= CAIRN_INLINE_MAX &&
 	       cairn_next_dirty(f->n, &block) && block == 0 && !(f->change && f->change->n_unwritten);
 }
 
@@ -205,7 +126,9 @@ static int collect_gone(struct flush *f, bool writes)
 static int build_data(struct flush *f)
 {
 	bool in_record = fits_record(f);
-	int err = collect_gone(f, !in_record);
+	int err = in_record ? 0 : cairn_place_dirty(f->n, &f->durable);
+	if (!err)
+		err = collect_gone(f, !in_record);
 	if (err)
 		return err;
 	drop_record(f);
@@ -218,7 +141,7 @@ static int build_data(struct flush *f)
 	f->inode.n_blocks += f->n_shared - ended;
 	put_unwritten(f);
 	if (!in_record)
-		return write_blocks(f);
+		return put_extents(f);
 	write_record(f);
 	return 0;
 }
@@ -268,14 +191,18 @@ static int flush_locked(struct flush *f)
 	int err = build(f);
 	if (!err && !f->durable)
 		err = cairn_blocks_sync(f->fs, &f->made);
+	/* What was written ahead may have been lost in somebody else's sync. */
+	if (!err && f->made.n && f->n->n_lost != f->fs->n_lost)
+		err = ERR_IO;
 	if (err)
 		meta_abandon(&f->txn);
 	else
 		err = cairn_refs_commit(f->fs, &f->txn, &f->refs, &f->freed);
 	if (err)
-		cairn_ranges_release(f->fs, &f->made);
+		cairn_displace_all(f->n);
 	else
 		show(f);
+	cairn_release_stale(f->n);
 	return err;
 }
 
@@ -435,14 +362,42 @@ static struct cairn_node *take_unlocked(struct cairn *fs, uint64_t before_ns, ui
 	return found;
 }
 
+struct flushing {
+	struct cairn_node *n;
+	uint32_t phase;
+	struct fiber_join *join;
+	int *err;
+};
+
+static void flush_taken(void *arg)
+{
+	struct flushing *f = arg;
+	int err = flush_one(f->n, f->phase);
+	*f->err = err ? err : *f->err;
+	fiber_join_done(f->join);
+}
+
+/* Several at once: their data is synced and their transactions are committed together. */
 static bool flush_some(struct cairn *fs)
 {
 	uint64_t now = loop_now_ns(loop_current()), aged = now > AGE_NS ? now - AGE_NS : 0;
-	uint32_t phase;
-	struct cairn_node *n = take_unlocked(fs, too_much(fs) ? now : aged, &phase);
-	if (n && flush_one(n, phase))
+	struct flushing list[FLUSHES_MAX];
+	struct fiber_join join = {.n_running = 0};
+	uint32_t n = 0;
+	int err = 0;
+	for (; n < FLUSHES_MAX; n++) {
+		list[n] = (struct flushing){.join = &join, .err = &err};
+		list[n].n = take_unlocked(fs, too_much(fs) ? now : aged, &list[n].phase);
+		if (!list[n].n)
+			break;
+		fiber_join_add(&join, 1);
+		if (fiber_spawn(flush_taken, &list[n]))
+			flush_taken(&list[n]);
+	}
+	fiber_join_wait(&join);
+	if (err)
 		fiber_sleep_ns(PAUSE_NS);
-	return n != NULL;
+	return n > 0;
 }
 
 static void work(void *arg)

@@ -197,6 +197,7 @@ void cairn_node_destroy(struct cached_node *cached)
 	struct vfs_node *base = cached->node.base;
 	if (n->n_dirty || cached->dead)
 		cairn_refund(fs, cairn_forget(n, 0, cairn_blocks(n->inode.attr.size)));
+	cairn_release_stale(n);
 	if (cached->dead)
 		cairn_reclaim_later(fs, cairn_ino(n));
 	free(cached->node.acl);

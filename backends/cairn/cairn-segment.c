@@ -266,42 +266,31 @@ uint64_t cairn_ranges_total(const struct cairn_ranges *r)
 
 /* ---- segment files */
 
-static int open_file(struct cairn *fs, const char *name, struct file **f)
+/* The host's own cache would hold everything twice. Where it knows no other way it does. */
+static int open_file(struct cairn *fs, const char *name, int flags, struct file **f)
 {
-	int flags = fs->mount->read_only ? O_RDONLY : O_RDWR;
-	int err = file_open(f, fs->data_fd, name, flags | O_CLOEXEC, 0);
-	if (err != ERR_NOENT || fs->mount->read_only)
-		return err;
-	err = file_open(f, fs->data_fd, name, flags | O_CREAT | O_CLOEXEC, 0600);
-	if (!err && (err = file_sync_dir(fs->data_fd)))
-		file_close(*f);
-	return err;
+	int mode = (fs->mount->read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | flags;
+	int err = file_open(f, fs->data_fd, name, mode | O_DIRECT, 0600);
+	return err == ERR_INVAL ? file_open(f, fs->data_fd, name, mode, 0600) : err;
 }
 
-/* Not every file system of the host can do without its page cache. */
-static int open_writer(struct cairn *fs, const char *name, struct file **f)
+static int open_segment(struct cairn *fs, uint32_t index, struct file **f)
 {
-	int err = file_open(f, fs->data_fd, name, O_WRONLY | O_DIRECT | O_CLOEXEC, 0);
-	return err == ERR_INVAL ? file_open(f, fs->data_fd, name, O_WRONLY | O_CLOEXEC, 0) : err;
-}
-
-static int open_segment(struct cairn *fs, uint32_t index)
-{
-	struct cairn_segment *s = &fs->segments[index];
-	struct file *f;
 	char name[16];
 	snprintf(name, sizeof(name), "%08x", index);
-	int err = open_file(fs, name, &f);
-	if (!err && !fs->mount->read_only && (err = open_writer(fs, name, &s->writer)))
-		file_close(f);
-	if (!err)
-		__atomic_store_n(&s->file, f, __ATOMIC_RELEASE);
+	int err = open_file(fs, name, 0, f);
+	if (err != ERR_NOENT || fs->mount->read_only)
+		return err;
+	err = open_file(fs, name, O_CREAT, f);
+	if (!err && (err = file_sync_dir(fs->data_fd)))
+		file_close(*f);
 	return err;
 }
 
 static int segment_of(struct cairn *fs, uint64_t place, struct cairn_segment **segment)
 {
 	uint32_t index = (uint32_t)(place / CAIRN_SEGMENT_BLOCKS);
+	struct file *f;
 	int err = 0;
 	if (index >= fs->n_segments_max)
 		return ERR_IO;
@@ -309,8 +298,8 @@ static int segment_of(struct cairn *fs, uint64_t place, struct cairn_segment **s
 	if (__atomic_load_n(&s->file, __ATOMIC_ACQUIRE))
 		return 0;
 	fiber_mutex_lock(&fs->space_lock);
-	if (!s->file)
-		err = open_segment(fs, index);
+	if (!s->file && !(err = open_segment(fs, index, &f)))
+		__atomic_store_n(&s->file, f, __ATOMIC_RELEASE);
 	fiber_mutex_unlock(&fs->space_lock);
 	if (err)
 		log_error("segment %08x: %s", index, err_text(err));
@@ -352,7 +341,7 @@ int cairn_blocks_write(struct cairn *fs, uint64_t place, struct iovec *iov, int 
 	uint64_t at = place % CAIRN_SEGMENT_BLOCKS * CAIRN_BLOCK_SIZE;
 	int err = segment_of(fs, place, &s);
 	while (!err && n_iov) {
-		ssize_t n = durable ? file_pwritev_durable(s->writer, iov, n_iov, at) : file_pwritev(s->writer, iov, n_iov, at);
+		ssize_t n = durable ? file_pwritev_durable(s->file, iov, n_iov, at) : file_pwritev(s->file, iov, n_iov, at);
 		if (n <= 0)
 			return n ? (int)n : ERR_NOSPC;
 		at += (uint64_t)n;
@@ -384,8 +373,10 @@ static void lead_sync(struct cairn *fs, struct cairn_segment *s)
 	fiber_mutex_lock(&fs->sync_lock);
 	s->syncing = false;
 	/* The host forgets what it could not write: a later sync that succeeds says nothing about it. */
-	if (err)
+	if (err) {
 		s->lost = upto;
+		fs->n_lost++;
+	}
 	s->synced = upto;
 	fiber_cond_broadcast(&fs->synced);
 }
@@ -451,8 +442,6 @@ void cairn_segments_fini(struct cairn *fs)
 	for (uint32_t i = 0; fs->segments && i < fs->n_segments; i++) {
 		if (fs->segments[i].file)
 			file_close(fs->segments[i].file);
-		if (fs->segments[i].writer)
-			file_close(fs->segments[i].writer);
 		free(fs->segments[i].used);
 	}
 	free(TAKE(fs->segments));

@@ -286,6 +286,7 @@ static void unmount_store(struct vfs_mount *m)
 {
 	struct cairn *fs = m->store;
 	cairn_scrub_close(fs);
+	fiber_join_wait(&fs->readers_ahead);
 	if (!m->read_only) {
 		struct meta_txn txn;
 		cairn_work_stop(fs);

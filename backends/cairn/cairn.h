@@ -100,8 +100,7 @@ void cairn_delete_orphan(struct meta_txn *txn, uint64_t ino);
 /* ---- the store */
 
 struct cairn_segment {
-	struct file *file;    /* NULL: not opened yet */
-	struct file *writer;  /* the same, past the host's page cache where that can be done */
+	struct file *file;    /* past the host's page cache where that can be done; NULL: not opened yet */
 	uint64_t *used;       /* a bit for each block; NULL: not loaded yet */
 	uint32_t n_free;      /* valid when loaded */
 	uint32_t hint;        /* where to look next */
@@ -150,6 +149,7 @@ struct cairn {
 	uint32_t current;             /* segment to take blocks from */
 	_Atomic uint32_t current_stored;
 	struct fiber_rwlock refs_lock; /* cairn-share.c: shared: for commits that end references of one file alone */
+	_Atomic uint64_t n_lost;      /* syncs that failed: what was written before may be lost */
 	struct fiber_mutex sync_lock;
 	struct fiber_cond synced;
 	struct spinlock dirty_lock;   /* guards the list and the queue of those to reclaim */
@@ -166,6 +166,7 @@ struct cairn {
 	struct fiber_mutex work_lock; /* of the background worker */
 	struct fiber_cond work;
 	struct fiber_join worker;
+	struct fiber_join readers_ahead;
 	struct fiber_cond idle;       /* the worker found nothing to do; guarded by work_lock as the rest */
 	uint64_t n_idle;
 	bool stopping;
@@ -183,7 +184,17 @@ struct cairn_chunk {
 	struct tree_node node;
 	uint64_t index;
 	uint16_t dirty;          /* a bit for each block; those are present in the page */
+	uint16_t placed;         /* of those, the ones that were, or are being, written to their places */
 	struct block_page *page; /* held */
+	uint64_t places[CAIRN_CHUNK_BLOCKS]; /* blocks of the store */
+	uint32_t sums[CAIRN_CHUNK_BLOCKS];
+};
+
+/* Where the reading of a file is. Guesses: read and written by all readers. */
+struct cairn_ahead {
+	uint64_t next;   /* byte behind the last read */
+	uint64_t filled; /* block up to which reading ahead has begun */
+	uint32_t window; /* blocks */
 };
 
 struct cairn_node {
@@ -194,6 +205,14 @@ struct cairn_node {
 	struct fiber_rwlock data_lock;
 	struct tree chunks;
 	_Atomic uint64_t n_dirty;    /* blocks in chunks, each charged to the store */
+	uint64_t n_placed;           /* of those; this and the next four under the exclusive lock or by the flush */
+	struct cairn_ranges stale;   /* places that were not needed: taken until no write is under way */
+	uint64_t n_lost;             /* the store's, when the first was placed */
+	bool rewrites;               /* placed blocks were written again since the last flush */
+	int write_err;               /* of placed blocks */
+	_Atomic uint32_t n_writes;   /* under way */
+	struct fiber_join writes;    /* those too */
+	struct cairn_ahead ahead;
 	struct list dirty_link;      /* guarded by dirty_lock; on the list the node is referenced */
 	bool queued;
 	_Atomic uint32_t n_streams;  /* nodes of streams that refer to this one */
@@ -254,8 +273,8 @@ int cairn_hold(struct cairn *fs, const struct cairn_range *range);
 /* cairn_release() - makes blocks allocatable again; not refunded. */
 void cairn_release(struct cairn *fs, const struct cairn_range *range);
 /*
- * cairn_blocks_read(), cairn_blocks_write() - n_iov parts make whole blocks in a row in one segment; what is written
- * begins at whole blocks of memory. durable: cairn_blocks_sync() need not follow. Park.
+ * cairn_blocks_read(), cairn_blocks_write() - n_iov parts, in memory aligned to blocks, make whole blocks in a row in one
+ * segment. durable: cairn_blocks_sync() need not follow. Park.
  */
 int cairn_blocks_read(struct cairn *fs, uint64_t place, struct iovec *iov, int n_iov);
 int cairn_blocks_write(struct cairn *fs, uint64_t place, struct iovec *iov, int n_iov, bool durable);
@@ -341,6 +360,9 @@ static inline struct block_key cairn_page_key(const struct cairn_node *n, uint64
  */
 int cairn_fill(struct cairn_node *n, uint64_t first, uint64_t end, uint32_t *chunks);
 
+/* cairn_read_ahead() - a read of [offset, end) is going on: what comes after it is fetched if it seems to be wanted. */
+void cairn_read_ahead(struct cairn_node *n, uint64_t offset, uint64_t end);
+
 /* ---- cairn-cache.c: dirty blocks in memory; under the exclusive lock, but for looking */
 
 /* cairn_dirty_block() - the block's bytes, NULL if it is not dirty. */
@@ -372,6 +394,23 @@ const uint8_t *cairn_next_dirty(struct cairn_node *n, uint64_t *block);
 /* cairn_queue() - puts n where the background worker sees it. cairn_hasten() - if it is there, or streams of it, as the first: it lost its last name. */
 void cairn_queue(struct cairn_node *n);
 void cairn_hasten(struct cairn_node *n);
+
+/* ---- cairn-place.c: dirty blocks get their places in the store; under the exclusive lock, or by the flush */
+
+/*
+ * cairn_place_dirty() - all that is dirty has a place and was written there; *durable: it needs no sync. Parks. On failure:
+ * cairn_displace_all().
+ */
+int cairn_place_dirty(struct cairn_node *n, bool *durable);
+/* cairn_next_placed() - once all is placed: the extent that begins with the first dirty block at or after *at, which moves behind it. */
+bool cairn_next_placed(struct cairn_node *n, uint64_t *at, struct cairn_extent *e);
+/* cairn_place_ahead() - begins to write whole stretches of which [first, end) are part. Parks when much is under way. */
+void cairn_place_ahead(struct cairn_node *n, uint64_t first, uint64_t end);
+/* cairn_displace() - blocks are going to be written again, or dropped. cairn_displace_all() - have to be written anew; parks. */
+void cairn_displace(struct cairn_node *n, struct cairn_chunk *c, uint16_t mask);
+void cairn_displace_all(struct cairn_node *n);
+/* cairn_release_stale() - gives back what was displaced. Parks. */
+void cairn_release_stale(struct cairn_node *n);
 
 /* ---- cairn-flush.c */
 

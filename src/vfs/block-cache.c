@@ -219,6 +219,17 @@ bool block_find(struct block_cache *cache, const struct block_key *key, uint16_t
 	return hit;
 }
 
+bool block_has(struct block_cache *cache, const struct block_key *key, uint16_t mask)
+{
+	uint64_t hash = hash_of(key);
+	struct block_shard *s = shard_of(cache, hash);
+	spin_lock(&s->lock);
+	const struct block_page *page = find(cache, s, key, hash);
+	bool has = page && !(mask & ~page->present);
+	spin_unlock(&s->lock);
+	return has;
+}
+
 bool block_take(struct block_cache *cache, struct block_page *page, uint16_t mask, uint32_t *chunk)
 {
 	struct block_shard *s = shard_of(cache, page->hash);

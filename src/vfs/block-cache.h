@@ -63,6 +63,9 @@ void block_cache_stats(struct block_cache *cache, struct block_cache_stats *stat
 /* block_find() - if all blocks of mask are present, a reference to their chunk, the caller's to put. A hit is one spin lock. */
 bool block_find(struct block_cache *cache, const struct block_key *key, uint16_t mask, uint32_t *chunk);
 
+/* block_has() - whether they are present; not counted as a use. */
+bool block_has(struct block_cache *cache, const struct block_key *key, uint16_t mask);
+
 /* A page that is being filled. */
 struct block_fill {
 	struct block_page *page; /* held */
