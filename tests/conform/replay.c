@@ -139,3 +139,52 @@ CASE_NEEDS(replay_reading, HAS_OPS, "ops that change nothing run each time, key 
 		OK(fs_append(t, &f, "2", 1));
 	}
 }
+
+static int keyed_stream(struct test *t, const struct obj *base, uint64_t key, struct obj *out)
+{
+	struct op *op = keyed(t, OP_open_stream, base, 1, key);
+	int err;
+
+	ops_str(op, &op->in.open_stream.name, "s");
+	op->in.open_stream.disposition = OPEN_GUARDED;
+	op->in.open_stream.access = OPEN_READ | OPEN_WRITE;
+	err = ops_run(t, op);
+	out->handle = op->out.open_stream.obj;
+	t->ans.open_id = op->out.open_stream.open_id;
+	t->ans.created = op->out.open_stream.created;
+	ops_put(t, op);
+	return err;
+}
+
+static int keyed_remove_stream(struct test *t, const struct obj *base, uint64_t key)
+{
+	struct op *op = keyed(t, OP_remove_stream, base, 1, key);
+	int err;
+
+	ops_str(op, &op->in.remove_stream.name, "s");
+	err = ops_run(t, op);
+	ops_put(t, op);
+	return err;
+}
+
+CASE_NEEDS(replay_streams, HAS_STREAMS, "a stream made or removed under a key is so once")
+{
+	struct obj f = a_file(t, "f", 0644), first = {0}, again = {0};
+	uint64_t id;
+
+	OK(keyed_stream(t, &f, 900, &first));
+	EQ(t->ans.created, 1);
+	id = t->ans.open_id;
+	OK(keyed_stream(t, &f, 900, &again));
+	EQ(t->ans.created, 1);
+	EQ(t->ans.open_id, id);
+	TRUE(op_handle_equal(&first.handle, &again.handle));
+	FAILS(ERR_EXIST, keyed_stream(t, &f, 901, &again));
+	OK(fs_close(t, id));
+	OK(keyed_remove_stream(t, &f, 902));
+	OK(keyed_stream(t, &f, 903, &first));
+	OK(fs_close(t, t->ans.open_id));
+	OK(keyed_remove_stream(t, &f, 902));
+	OK(fs_getattr(t, &first));
+	FAILS(ERR_NOENT, keyed_remove_stream(t, &t->dir, 904));
+}
