@@ -184,8 +184,10 @@ static int check_room(struct vfs_node *base, const struct vfs_name *name)
 static int create(struct vfs_node *base, const struct vfs_name *name, struct vfs_node **stream)
 {
 	struct cairn *fs = base->mount->store;
-	struct op_attr none = {.mask = 0};
-	struct vfs_create what = {.type = OP_TYPE_FILE, .attr = &none};
+	const struct op_attr *of_base = &cairn_node(base)->inode.attr;
+	/* Whom it counts for; all else it shows is its base's. */
+	struct op_attr attr = {.mask = ATTR_PROJECT, .uid = of_base->uid, .gid = of_base->gid, .project = of_base->project};
+	struct vfs_create what = {.type = OP_TYPE_FILE, .attr = &attr};
 	struct cairn_inode inode;
 	struct meta_txn txn;
 	uint64_t ino;

@@ -38,7 +38,7 @@ int memfs_getattr(struct vfs_node *node, struct op_attr *attr)
 	return 0;
 }
 
-/* What the node has counts for another from now on, if that one may have it. */
+/* What the node and its streams have counts for another from now on, if that one may have it. */
 static int change_owner(struct memfs_node *n, const struct op_attr *set)
 {
 	struct quota_table *t = &memfs_of(n)->quotas;
@@ -47,10 +47,12 @@ static int change_owner(struct memfs_node *n, const struct op_attr *set)
 	op_attr_set(&attr, set);
 	int err = quota_owner(t, &attr, &n->owner, &now);
 	if (!err)
-		err = quota_move(t, &n->owner, &now, (int64_t)n->attr.space, 1);
-	if (!err)
-		n->owner = now;
-	return err;
+		err = quota_move(t, &n->owner, &now, (int64_t)(n->attr.space + memfs_streams_space(n)), 1 + (int64_t)n->n_streams);
+	if (err)
+		return err;
+	n->owner = now;
+	memfs_own_streams(n);
+	return 0;
 }
 
 int memfs_setattr(struct vfs_node *node, const struct op_attr *set)

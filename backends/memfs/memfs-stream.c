@@ -145,6 +145,20 @@ int memfs_rename_stream(struct vfs_node *stream, const struct vfs_name *from, co
 	return 0;
 }
 
+uint64_t memfs_streams_space(const struct memfs_node *base)
+{
+	uint64_t space = 0;
+	for (const struct memfs_stream *s = base->streams; s; s = s->next)
+		space += s->node->attr.space;
+	return space;
+}
+
+void memfs_own_streams(struct memfs_node *base)
+{
+	for (struct memfs_stream *s = base->streams; s; s = s->next)
+		s->node->owner = base->owner;
+}
+
 void memfs_drop_streams(struct memfs_node *base)
 {
 	while (base->streams) {

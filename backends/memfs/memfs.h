@@ -230,6 +230,9 @@ int memfs_create_stream(struct vfs_node *base, const struct vfs_name *name, stru
 int memfs_list_streams(struct vfs_node *base, const struct vfs_name *after, vfs_emit_stream_fn *emit, void *arg, bool *eof);
 int memfs_remove_stream(struct vfs_node *base, const struct vfs_name *name, struct vfs_node *stream);
 int memfs_rename_stream(struct vfs_node *stream, const struct vfs_name *from, const struct vfs_name *to, struct vfs_node *target);
+/* memfs_streams_space() - bytes that they have. memfs_own_streams() - they count for whom base counts for. */
+uint64_t memfs_streams_space(const struct memfs_node *base);
+void memfs_own_streams(struct memfs_node *base);
 /* memfs_drop_streams() - of an object that has lost its last name. memfs_forget_streams() - the list alone, as the store goes. */
 void memfs_drop_streams(struct memfs_node *base);
 void memfs_forget_streams(struct memfs_node *base);

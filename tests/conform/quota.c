@@ -1,5 +1,5 @@
 /* Quotas: limits of owners, groups and projects, what counts for whom, and how it is kept. */
-#include "tests/conform/conform.h"
+#include "tests/conform/verbs-stream.h"
 
 #define CASE_QUOTA(name, text) CASE_NEEDS(name, HAS_QUOTA | HAS_USERS | HAS_OPS, text)
 #define KIB(n) ((uint64_t)(n) << 10)
@@ -229,4 +229,17 @@ CASE_QUOTA(quota_project, "what is made below a directory counts for its project
 	OK(set_project(t, &f, 0));
 	EQ(bytes_used(t, QUOTA_PROJECT, 9), 0);
 	EQ(inodes_used(t, QUOTA_PROJECT, 9), 2);
+}
+
+CASE_NEEDS(quota_streams, HAS_QUOTA | HAS_USERS | HAS_OPS | HAS_STREAMS, "streams count for the owner of what they belong to")
+{
+	struct obj f = a_file(t, "f", 0644), s;
+
+	OK(fs_chown(t, &f, NOBODY, NOBODY));
+	s = a_stream(t, &f, "s", "");
+	OK(fill(t, &s, 0, KIB(256)));
+	OK(fs_commit(t, &s));
+	EQ(inodes_used(t, QUOTA_USER, NOBODY), 2);
+	EQ(bytes_used(t, QUOTA_USER, NOBODY), KIB(256));
+	OK(fs_remove_stream(t, &f, "s", 0));
 }
