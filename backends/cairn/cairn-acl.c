@@ -49,7 +49,7 @@ int cairn_set_acl(struct vfs_node *node, const struct acl *acl, uint32_t mode)
 	inode.attr.mode = mode;
 	cairn_touch(&inode, false);
 	cairn_put_inode(&txn, cairn_ino(n), &inode);
-	err = meta_commit(cairn_of(n)->meta, &txn);
+	err = cairn_submit(n, &txn);
 	if (err)
 		return err;
 	n->inode = inode;

@@ -63,6 +63,7 @@ void cairn_inode_init(struct cairn *fs, uint64_t ino, const struct vfs_create *w
 		.dos = a->mask & ATTR_DOS ? a->dos : 0,
 		.rdev_major = a->mask & ATTR_RDEV ? a->rdev_major : 0,
 		.rdev_minor = a->mask & ATTR_RDEV ? a->rdev_minor : 0,
+		.project = a->mask & ATTR_PROJECT ? a->project : 0,
 	};
 }
 
@@ -86,17 +87,31 @@ static int store_inode(struct cairn_node *n)
 	meta_begin(&txn);
 	txn.frees = true;
 	cairn_put_inode(&txn, cairn_ino(n), &inode);
+	cairn_quota_put(&txn, n, &inode);
 	int err = cairn_submit(n, &txn);
-	if (!err)
+	if (!err) {
 		n->changed = false;
+		n->ids = cairn_ids(&inode);
+	}
 	return err;
+}
+
+/* What n has counts for the owner, group and project to be. */
+static int change_owner(struct cairn_node *n, const struct op_attr *set)
+{
+	struct op_attr attr = n->inode.attr;
+	op_attr_set(&attr, set);
+	return cairn_quota_move(n, &attr);
 }
 
 int cairn_setattr(struct vfs_node *node, const struct op_attr *set)
 {
 	struct cairn_node *n = cairn_node(node);
 	struct cairn_inode before = cairn_inode_stored(n);
-	bool sized = set->mask & ATTR_SIZE;
+	bool sized = set->mask & ATTR_SIZE, given = set->mask & (ATTR_UID | ATTR_GID | ATTR_PROJECT);
+	int err = given ? change_owner(n, set) : 0;
+	if (err)
+		return err;
 	cairn_touch(&n->inode, sized);
 	op_attr_set(&n->inode.attr, set);
 	if (set->mask & ATTR_ATIME)
@@ -104,10 +119,12 @@ int cairn_setattr(struct vfs_node *node, const struct op_attr *set)
 	/* Setting times is how a client ends an exclusive create: the verifier has served. */
 	if (set->mask & (ATTR_ATIME | ATTR_MTIME))
 		n->inode.verifier = 0;
-	int err = sized ? cairn_resize(n, set->size) : store_inode(n);
+	err = sized ? cairn_resize(n, set->size) : store_inode(n);
 	if (err)
 		n->inode = before;
-	else
+	if (err && given)
+		cairn_quota_move(n, &before.attr);
+	if (!err)
 		cairn_touch_base(n, true);
 	return err;
 }

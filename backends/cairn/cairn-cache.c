@@ -119,6 +119,8 @@ int cairn_reserve_dirty(struct cairn_node *n, uint64_t first, uint64_t n_blocks,
 	}
 	if (!err)
 		err = cairn_charge(cairn_of(n), fresh, urgent);
+	if (!err && !urgent && (err = cairn_quota_charge(n, fresh)))
+		cairn_refund(cairn_of(n), fresh);
 	if (err)
 		cairn_prune(n, first, n_blocks);
 	*charged = err ? 0 : fresh;

@@ -59,6 +59,8 @@ static int share_blocks(struct cloning *c)
 {
 	uint64_t first = c->at;
 	int err = collect(c);
+	for (uint32_t i = 0; !err && i < c->n; i++)
+		err = cairn_quota_charge(c->to, c->list[i].n);
 	if (err)
 		return err;
 	struct cairn_change change = {
@@ -118,6 +120,7 @@ int cairn_clone(struct vfs_node *from, uint64_t offset, struct vfs_node *to, uin
 	if (err) {
 		n->inode.attr = before.attr;
 		cairn_refund(cairn_of(n), cairn_forget(n, 0, CAIRN_BLOCKS_MAX));
+		cairn_quota_sync(n);
 		cairn_queue(n);
 	} else {
 		cairn_touch_base(n, true);

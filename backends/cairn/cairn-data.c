@@ -128,20 +128,29 @@ static void copy_in(struct cairn_node *n, const struct vfs_write *w)
 	}
 }
 
-/* Overwriting what was allocated ahead needs blocks for a moment only. */
-static bool is_allocated(struct cairn_node *n, uint64_t first, uint64_t n_blocks)
+/* Overwriting what was allocated ahead needs blocks for a moment only; overwriting anything uses no more of a quota. */
+static bool is_there(struct cairn_node *n, uint64_t first, uint64_t n_blocks, bool written)
 {
 	struct cairn_extent e;
 	for (uint64_t at = first, end = first + n_blocks; at < end; at += e.n)
-		if (cairn_extent_at(n, at, &e) || e.kind != CAIRN_UNWRITTEN)
+		if (cairn_extent_at(n, at, &e) || e.kind == CAIRN_HOLE || (e.kind != CAIRN_UNWRITTEN && !written))
 			return false;
 	return true;
+}
+
+/* What is overwritten in memory still counts twice. */
+static int reserve_again(struct cairn_node *n, uint64_t first, uint64_t n_blocks, uint64_t *charged)
+{
+	int err = n->n_dirty ? cairn_flush(n, NULL) : 0;
+	return err ? err : cairn_reserve_dirty(n, first, n_blocks, is_there(n, first, n_blocks, true), charged);
 }
 
 static int reserve(struct cairn_node *n, uint64_t first, uint64_t n_blocks, uint64_t *charged)
 {
 	int err = cairn_reserve_dirty(n, first, n_blocks, false, charged);
-	if (err == ERR_NOSPC && is_allocated(n, first, n_blocks))
+	if (err == ERR_DQUOT)
+		return reserve_again(n, first, n_blocks, charged);
+	if (err == ERR_NOSPC && is_there(n, first, n_blocks, false))
 		err = cairn_reserve_dirty(n, first, n_blocks, true, charged);
 	else if (err == ERR_NOSPC && cairn_make_room(cairn_of(n), CAIRN_ROOM_NS))
 		err = cairn_reserve_dirty(n, first, n_blocks, false, charged);
@@ -163,6 +172,7 @@ static int gather(struct cairn_node *n, const struct vfs_write *w)
 	else
 		copy_in(n, w);
 	cairn_refund(cairn_of(n), charged - (n->n_dirty - before));
+	cairn_quota_sync(n);
 	return err;
 }
 

@@ -160,6 +160,7 @@ static int build(struct flush *f)
 		meta_set(&f->txn, META_SEGMENT, f->fs->current);
 	}
 	cairn_put_inode(&f->txn, cairn_ino(f->n), &f->inode);
+	cairn_quota_put(&f->txn, f->n, &f->inode);
 	return 0;
 }
 
@@ -179,6 +180,8 @@ static void show(struct flush *f)
 		block_drop(f->fs->cache, f->fs->cache_store, cairn_ino(n), f->change->unmap.first,
 		           f->change->unmap.first + f->change->unmap.n);
 	fiber_rwlock_wrunlock(&n->data_lock);
+	n->ids = cairn_ids(&f->inode);
+	cairn_quota_sync(n);
 	/* What is overwritten is not worth it: the next write takes those blocks. */
 	if (f->change && f->change->unmap.n)
 		cairn_ranges_discard(f->fs, &f->freed);

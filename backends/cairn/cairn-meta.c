@@ -37,7 +37,7 @@ static const struct {
 	[META_ORPHANS] = {"orphans", MDB_INTEGERKEY}, [META_SPACE] = {"space", MDB_INTEGERKEY},
 	[META_COUNTERS] = {"counters", MDB_INTEGERKEY}, [META_FOLDED] = {"folded", 0},
 	[META_STREAMS] = {"streams", 0},
-	[META_ACLS] = {"acls", MDB_INTEGERKEY},
+	[META_ACLS] = {"acls", MDB_INTEGERKEY},     [META_QUOTAS] = {"quotas", 0},
 };
 
 /* ---- keys */

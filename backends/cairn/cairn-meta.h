@@ -41,6 +41,7 @@ enum meta_table {
 	META_FOLDED,   /* BE64 directory, BE64 hash of the folded name, name */
 	META_STREAMS,  /* BE64 inode of the base, name */
 	META_ACLS,     /* u64 inode */
+	META_QUOTAS,   /* BE64 kind, BE64 id */
 	META_N_TABLES
 };
 

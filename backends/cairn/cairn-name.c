@@ -97,6 +97,7 @@ static void put_new(struct meta_txn *txn, uint64_t ino, const struct cairn_inode
 	if (what->acl)
 		cairn_put_acl(txn, ino, what->acl);
 	meta_add(txn, META_N_INODES, 1);
+	cairn_quota_put_inode(txn, inode, 1);
 }
 
 /* Before the commit, so that nothing can fail after it for want of memory. */
@@ -120,6 +121,7 @@ static int create(struct vfs_node *node, const struct vfs_name *name, const stru
 	struct edit dir = edit_of(node);
 	struct cairn_inode inode;
 	struct meta_txn txn;
+	struct quota_owner owner;
 	uint64_t ino, batch;
 	CLEANUP_FREE struct acl *acl = NULL;
 	int err = absent(dir.n, name);
@@ -131,14 +133,19 @@ static int create(struct vfs_node *node, const struct vfs_name *name, const stru
 		return err;
 	cairn_inode_init(fs, ino, what, &inode);
 	inode.parent = cairn_ino(dir.n);
+	err = cairn_quota_new(fs, &inode, dir.n, &owner);
+	if (err)
+		return err;
 	meta_begin(&txn);
 	put_new(&txn, ino, &inode, what);
 	add_entry(&txn, &dir, name, ino, what->type);
 	cairn_touch(&dir.inode, true);
 	put_edit(&txn, &dir);
 	err = meta_submit(fs->meta, &txn, &batch);
-	if (err)
+	if (err) {
+		quota_adjust(&fs->quotas, &owner, 0, -1);
 		return err;
+	}
 	fs->n_inodes++;
 	show_edit(&dir, batch);
 	return cairn_node_adopt(fs, ino, &inode, &acl, made);
@@ -157,6 +164,7 @@ int cairn_create_unlinked(struct vfs_call *call, struct vfs_node *dir, const str
 	struct cairn *fs = dir->mount->store;
 	struct cairn_inode inode;
 	struct meta_txn txn;
+	struct quota_owner owner;
 	uint64_t ino, batch;
 	CLEANUP_FREE struct acl *acl = NULL;
 	int err = copy_acl(what, &acl);
@@ -167,12 +175,17 @@ int cairn_create_unlinked(struct vfs_call *call, struct vfs_node *dir, const str
 	cairn_inode_init(fs, ino, what, &inode);
 	inode.attr.nlink = 0;
 	inode.flags |= CAIRN_LINKABLE;
+	err = cairn_quota_new(fs, &inode, cairn_node(dir), &owner);
+	if (err)
+		return err;
 	meta_begin(&txn);
 	put_new(&txn, ino, &inode, what);
 	cairn_put_orphan(&txn, ino);
 	err = meta_submit(fs->meta, &txn, &batch);
-	if (err)
+	if (err) {
+		quota_adjust(&fs->quotas, &owner, 0, -1);
 		return err;
+	}
 	fs->n_inodes++;
 	fs->n_orphans++;
 	return cairn_node_adopt(fs, ino, &inode, &acl, made);

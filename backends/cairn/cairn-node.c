@@ -30,6 +30,12 @@ static struct cairn_node *node_new(struct cairn *fs, uint64_t ino, const struct 
 	vfs_node_init(&n->cached.node, fs->mount, inode->attr.type, ino);
 	n->inode = *inode;
 	n->inode.attr.fileid = ino;
+	n->ids = cairn_ids(inode);
+	n->charged = (int64_t)inode->n_blocks;
+	if (quota_owner(&fs->quotas, &inode->attr, NULL, &n->owner)) {
+		free(n);
+		return NULL;
+	}
 	tree_init(&n->chunks);
 	list_init(&n->dirty_link);
 	/* What came before it was read or made may not be durable. */
@@ -198,6 +204,7 @@ void cairn_node_destroy(struct cached_node *cached)
 	if (n->n_dirty || cached->dead)
 		cairn_refund(fs, cairn_forget(n, 0, cairn_blocks(n->inode.attr.size)));
 	cairn_release_stale(n);
+	cairn_quota_sync(n);
 	if (cached->dead)
 		cairn_reclaim_later(fs, cairn_ino(n));
 	free(cached->node.acl);

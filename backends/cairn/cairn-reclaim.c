@@ -88,14 +88,35 @@ static int collect(struct reclaim *k)
 	return err;
 }
 
-static void put_inode_gone(struct reclaim *k)
+/* If the transaction fails, so does everything after it. */
+static int put_usage_gone(struct reclaim *k)
 {
 	struct meta_key key = meta_key_number(k->ino);
+	uint8_t body[CAIRN_INODE_SIZE];
+	uint32_t size = sizeof(body);
+	struct cairn_inode inode;
+	int err = meta_get(k->fs->meta, META_INODES, &key, body, &size);
+	if (!err)
+		err = cairn_inode_decode(body, size, &inode);
+	if (err)
+		return err;
+	cairn_quota_put_inode(&k->txn, &inode, -1);
+	cairn_quota_gone(k->fs, &inode);
+	return 0;
+}
+
+static int put_inode_gone(struct reclaim *k)
+{
+	struct meta_key key = meta_key_number(k->ino);
+	int err = put_usage_gone(k);
+	if (err)
+		return err == ERR_NOENT ? ERR_IO : err;
 	meta_delete(&k->txn, META_INLINE, &key);
 	meta_delete(&k->txn, META_ACLS, &key);
 	meta_delete(&k->txn, META_INODES, &key);
 	meta_add(&k->txn, META_N_INODES, -1);
 	k->n_inodes++;
+	return 0;
 }
 
 /* An orphan's streams are no orphans of their own. */
@@ -109,20 +130,21 @@ static int collect_streams(struct reclaim *k)
 		err = collect(k);
 		if (err || k->more)
 			break;
-		put_inode_gone(k);
+		err = put_inode_gone(k);
 		meta_delete(&k->txn, META_STREAMS, &key);
 		k->more = k->n >= RECORDS_AT_ONCE;
-		err = cairn_next_stream(k->fs, base, &key, &k->ino);
+		err = err ? err : cairn_next_stream(k->fs, base, &key, &k->ino);
 	}
 	k->ino = base;
 	return err;
 }
 
-static void put_last(struct reclaim *k)
+static int put_last(struct reclaim *k)
 {
-	put_inode_gone(k);
+	int err = put_inode_gone(k);
 	cairn_delete_orphan(&k->txn, k->ino);
 	k->n_done++;
+	return err;
 }
 
 /* As many of the list as one transaction may have; the first that is not done stays at its head. */
@@ -138,7 +160,9 @@ static int collect_some(struct reclaim *k, struct cairn_gone **list)
 			err = collect_streams(k);
 		if (err || k->more)
 			break;
-		put_last(k);
+		err = put_last(k);
+		if (err)
+			break;
 		*list = g->next;
 		free(g);
 	}

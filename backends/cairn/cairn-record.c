@@ -8,6 +8,8 @@
 
 #define CODEC_NONE 0
 #define KEY_NONE 0
+#define EPOCH_END 148u
+#define PROJECT_AT 164u
 
 static void put_time(struct cursor *c, struct op_time t)
 {
@@ -52,6 +54,8 @@ void cairn_inode_encode(const struct cairn_inode *inode, uint8_t body[CAIRN_INOD
 	cursor_put_le64(&c, inode->next_cookie);
 	cursor_put_le64(&c, inode->n_entries);
 	cursor_put_le32(&c, inode->epoch);
+	cursor_init(&c, body + PROJECT_AT, sizeof(uint32_t));
+	cursor_put_le32(&c, a->project);
 }
 
 static bool plausible(const struct cairn_inode *inode)
@@ -89,6 +93,8 @@ int cairn_inode_decode(const void *body, uint32_t size, struct cairn_inode *inod
 	inode->next_cookie = cursor_le64(&c);
 	inode->n_entries = cursor_le64(&c);
 	inode->epoch = cursor_le32(&c);
+	cursor_skip(&c, PROJECT_AT - EPOCH_END);
+	a->project = cursor_le32(&c);
 	return cursor_failed(&c) || !plausible(inode) ? ERR_IO : 0;
 }
 

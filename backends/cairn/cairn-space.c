@@ -25,6 +25,7 @@ static int clear_part(struct cairn_node *n, uint64_t from, uint64_t to)
 	else
 		cairn_prune(n, block, 1);
 	cairn_refund(cairn_of(n), charged - (n->n_dirty - before));
+	cairn_quota_sync(n);
 	return err;
 }
 
@@ -80,6 +81,8 @@ static int fill_hole(struct growing *g, struct cairn_range hole)
 	int err = cairn_charge(fs, hole.n, false);
 	if (err == ERR_NOSPC && cairn_make_room(fs, CAIRN_ROOM_NS))
 		err = cairn_charge(fs, hole.n, false);
+	if (!err && (err = cairn_quota_charge(g->n, hole.n)))
+		cairn_refund(fs, hole.n);
 	if (err)
 		return err;
 	g->n_blocks += hole.n;
@@ -102,6 +105,7 @@ static void give_back(struct growing *g)
 		cairn_release(fs, &place);
 	}
 	cairn_refund(fs, g->n_blocks);
+	cairn_quota_sync(g->n);
 }
 
 static int fill_holes(struct growing *g, uint64_t first, uint64_t end)
@@ -231,9 +235,9 @@ int cairn_zero(struct vfs_node *node, uint64_t offset, uint64_t size, bool keep_
 	int err = zero(n, offset, end, keep_size ? old : MAX(old, end));
 	if (!err)
 		cairn_touch_base(n, true);
-	if (err != ERR_NOSPC)
+	if (err != ERR_NOSPC && err != ERR_DQUOT)
 		return err;
-	/* A full store has no blocks besides the old ones: these go first. */
+	/* A full store, or a full quota, has no blocks besides the old ones: these go first. */
 	err = cairn_deallocate(node, offset, size);
 	return err ? err : cairn_allocate(node, offset, size, keep_size);
 }

@@ -188,6 +188,7 @@ static int create(struct vfs_node *base, const struct vfs_name *name, struct vfs
 	/* Whom it counts for; all else it shows is its base's. */
 	struct op_attr attr = {.mask = ATTR_PROJECT, .uid = of_base->uid, .gid = of_base->gid, .project = of_base->project};
 	struct vfs_create what = {.type = OP_TYPE_FILE, .attr = &attr};
+	struct quota_owner owner;
 	struct cairn_inode inode;
 	struct meta_txn txn;
 	uint64_t ino;
@@ -199,13 +200,19 @@ static int create(struct vfs_node *base, const struct vfs_name *name, struct vfs
 	cairn_inode_init(fs, ino, &what, &inode);
 	inode.flags |= CAIRN_STREAM;
 	inode.parent = base->fileid;
+	err = cairn_quota_new(fs, &inode, cairn_node(base), &owner);
+	if (err)
+		return err;
 	meta_begin(&txn);
 	cairn_put_inode(&txn, ino, &inode);
 	meta_add(&txn, META_N_INODES, 1);
+	cairn_quota_put_inode(&txn, &inode, 1);
 	put_record(&txn, base, name, ino);
 	err = cairn_commit_with(cairn_node(base), &txn);
-	if (err)
+	if (err) {
+		quota_adjust(&fs->quotas, &owner, 0, -1);
 		return err;
+	}
 	fs->n_inodes++;
 	return cairn_node_adopt_stream(fs, ino, &inode, base, stream);
 }

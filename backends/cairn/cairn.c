@@ -154,6 +154,7 @@ static int make_root(struct cairn *fs)
 	cairn_inode_init(fs, CAIRN_ROOT_INODE, &what, &root);
 	meta_begin(&txn);
 	cairn_put_inode(&txn, CAIRN_ROOT_INODE, &root);
+	cairn_quota_put_inode(&txn, &root, 1);
 	meta_set(&txn, META_N_INODES, 1);
 	meta_set(&txn, META_NEXT_INODE, CAIRN_ROOT_INODE + 1);
 	meta_set(&txn, META_EPOCH, 1);
@@ -203,6 +204,8 @@ static int load_store(struct cairn *fs, const char *path)
 	if (!err)
 		err = read_counters(fs);
 	if (!err)
+		err = cairn_quota_load(fs);
+	if (!err)
 		err = cairn_segments_init(fs);
 	if (!err)
 		err = cairn_node_of_ino(fs, CAIRN_ROOT_INODE, &fs->mount->root);
@@ -225,6 +228,7 @@ static void store_free(struct cairn *fs)
 		free(g);
 	}
 	cairn_segments_fini(fs);
+	quota_fini(&fs->quotas);
 	if (fs->meta)
 		meta_close(fs->meta);
 	if (fs->data_fd >= 0)
@@ -247,6 +251,7 @@ static struct cairn *store_new(struct vfs_mount *m, const struct mount_options *
 	fs->dir_fd = fs->lock_fd = fs->data_fd = -1;
 	fs->dirty_max = mo->cache / CAIRN_BLOCK_SIZE;
 	list_init(&fs->dirty);
+	quota_init(&fs->quotas);
 	node_cache_init(&fs->nodes, (uint32_t)mo->n_inodes, cairn_node_destroy);
 	for (size_t i = 0; i < NODE_CACHE_SHARDS; i++)
 		pthread_mutex_init(&fs->load_locks[i], NULL);
@@ -340,7 +345,7 @@ static int statfs_store(struct vfs_mount *m, struct op_statfs *st)
 
 const struct backend_ops cairn_backend = {
 	.abi = VFS_BACKEND_ABI,
-	.caps = VFS_CAP_PERSISTENT | VFS_CAP_ADOPT | VFS_CAP_SPARSE | VFS_CAP_XATTR | VFS_CAP_GATHER | VFS_CAP_ACL,
+	.caps = VFS_CAP_PERSISTENT | VFS_CAP_ADOPT | VFS_CAP_SPARSE | VFS_CAP_XATTR | VFS_CAP_GATHER | VFS_CAP_ACL | VFS_CAP_QUOTA,
 	.name = "cairn",
 	.summary = "a store of its own in a directory: transactional, checksummed, copy-on-write",
 	.options = options,
@@ -386,6 +391,8 @@ const struct backend_ops cairn_backend = {
 	.remove_stream = cairn_remove_stream,
 	.rename_stream = cairn_rename_stream,
 	.set_acl = cairn_set_acl,
+	.get_quota = cairn_get_quota,
+	.set_quota = cairn_set_quota,
 	.lookup_folded = cairn_lookup_folded,
 	.readdir_from = cairn_readdir_from,
 };

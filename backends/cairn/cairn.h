@@ -27,6 +27,7 @@
 #include "vfs/backend.h"
 #include "vfs/block-cache.h"
 #include "vfs/node-cache.h"
+#include "vfs/quota.h"
 
 #define CAIRN_ROOT_INODE 1
 #define CAIRN_CHUNK_BLOCKS BLOCKS_PER_PAGE
@@ -139,6 +140,7 @@ struct cairn {
 	pthread_mutex_t load_locks[NODE_CACHE_SHARDS]; /* reading an inode and putting it into the cache is one step */
 	_Atomic uint64_t n_blocks;    /* in use and reserved */
 	_Atomic uint64_t n_inodes;
+	struct quota_table quotas;
 	struct fiber_mutex inode_lock; /* guards the two below */
 	uint64_t next_inode;
 	uint64_t inode_limit;         /* next_inode as stored */
@@ -197,6 +199,11 @@ struct cairn_ahead {
 	uint32_t window; /* blocks */
 };
 
+/* By enum op_quota_kind. */
+struct cairn_ids {
+	uint32_t of[QUOTA_N_KINDS];
+};
+
 struct cairn_node {
 	struct cached_node cached;
 	struct cairn_inode inode;
@@ -220,6 +227,9 @@ struct cairn_node {
 	bool shares;                 /* it had shared blocks: cairn_refs.alone; guarded by flush_lock */
 	uint64_t dirty_since_ns;
 	_Atomic uint64_t batch;      /* with it the last change of names or attributes is durable */
+	struct quota_owner owner;    /* whose account has the blocks, stored and dirty, and the inode */
+	int64_t charged;             /* blocks there */
+	struct cairn_ids ids;        /* whom the stored counters have it under */
 };
 
 static inline struct cairn_node *cairn_node(struct vfs_node *node)
@@ -470,6 +480,25 @@ int cairn_set_acl(struct vfs_node *node, const struct acl *acl, uint32_t mode);
 /* cairn_load_acl() - of an inode that has one; allocates. */
 int cairn_load_acl(struct cairn *fs, uint64_t ino, struct acl **acl);
 void cairn_put_acl(struct meta_txn *txn, uint64_t ino, const struct acl *acl);
+
+/* ---- cairn-quota.c */
+
+struct cairn_ids cairn_ids(const struct cairn_inode *inode);
+int cairn_quota_load(struct cairn *fs);
+int cairn_get_quota(struct vfs_mount *m, struct op_quota *q, bool next);
+int cairn_set_quota(struct vfs_mount *m, const struct op_quota *q);
+/* Counters: of an inode that comes (sign 1) or goes (-1) whole; of one that n has stored and is going to be as after. */
+void cairn_quota_put_inode(struct meta_txn *txn, const struct cairn_inode *inode, int sign);
+void cairn_quota_put(struct meta_txn *txn, struct cairn_node *n, const struct cairn_inode *after);
+/* cairn_quota_charge() - blocks to come, before they do: ERR_DQUOT. cairn_quota_sync() - what n has is what is charged, whatever happened. */
+int cairn_quota_charge(struct cairn_node *n, uint64_t blocks);
+void cairn_quota_sync(struct cairn_node *n);
+/* cairn_quota_new() - charges a new inode; *owner is to be given back by quota_adjust() if it does not come. ERR_DQUOT. */
+int cairn_quota_new(struct cairn *fs, const struct cairn_inode *inode, const struct cairn_node *near, struct quota_owner *owner);
+/* cairn_quota_gone() - gives back what a stored inode had. */
+void cairn_quota_gone(struct cairn *fs, const struct cairn_inode *inode);
+/* cairn_quota_move() - charges who attr says instead of n's owner. ERR_DQUOT. */
+int cairn_quota_move(struct cairn_node *n, const struct op_attr *attr);
 
 /* ---- cairn-dir.c, cairn-name.c */
 

@@ -14,6 +14,8 @@ struct step {
 };
 
 struct sums {
+	struct step *usage; /* by key of a counter: what inodes have over what it says */
+	size_t n_usage, max_usage;
 	uint64_t inodes, blocks_of_inodes, extents, space, entries, order, links;
 	struct step *steps;
 	size_t n_steps, max_steps;
@@ -58,12 +60,56 @@ static bool counts_agree(struct sums *s)
 	return true;
 }
 
+static void add_usage(struct sums *s, uint64_t key, int64_t value)
+{
+	if (s->n_usage == s->max_usage) {
+		s->max_usage = s->max_usage ? 2 * s->max_usage : 64;
+		s->usage = realloc(s->usage, s->max_usage * sizeof(*s->usage));
+	}
+	s->usage[s->n_usage++] = (struct step){key, value};
+}
+
+static void add_owner(struct sums *s, uint64_t kind, uint32_t id, const struct cairn_inode *inode)
+{
+	uint64_t key = 1ULL << 40 | kind << 36 | id;
+	add_usage(s, key, (int64_t)(inode->n_blocks * CAIRN_BLOCK_SIZE));
+	add_usage(s, key | 1ULL << 35, 1);
+}
+
+static bool subtract_usage(void *arg, const struct meta_record *r)
+{
+	struct cursor c;
+	cursor_init(&c, (void *)r->body, r->size);
+	add_usage(arg, r->key->number, -(int64_t)cursor_le64(&c));
+	return true;
+}
+
+/* Owners, groups and projects have what is counted for them. */
+static bool usage_agrees(struct sums *s)
+{
+	int64_t sum = 0;
+	if (s->n_usage)
+		qsort(s->usage, s->n_usage, sizeof(*s->usage), by_place);
+	for (size_t i = 0; i < s->n_usage; i++) {
+		sum += s->usage[i].delta;
+		if (sum && (i + 1 == s->n_usage || s->usage[i + 1].at != s->usage[i].at)) {
+			fprintf(stderr, "tables: counter %llx: inodes have %lld more\n", (unsigned long long)s->usage[i].at, (long long)sum);
+			return false;
+		}
+	}
+	return true;
+}
+
 static bool sum_inode(void *arg, const struct meta_record *r)
 {
 	struct sums *s = arg;
 	struct cairn_inode inode;
 	s->bad |= cairn_inode_decode(r->body, r->size, &inode) != 0;
 	s->inodes++;
+	add_owner(s, QUOTA_USER, inode.attr.uid, &inode);
+	add_owner(s, QUOTA_GROUP, inode.attr.gid, &inode);
+	if (inode.attr.project)
+		add_owner(s, QUOTA_PROJECT, inode.attr.project, &inode);
 	s->blocks_of_inodes += inode.n_blocks;
 	s->links += inode.attr.type == OP_TYPE_DIR ? inode.n_entries : 0;
 	return true;
@@ -123,11 +169,14 @@ bool tables_agree(const char *dir)
 		bool number = scans[i].table == META_INODES || scans[i].table == META_SPACE;
 		s.bad |= meta_scan(meta, scans[i].table, number ? &first : &start, META_FROM, scans[i].visit, &s) != 0;
 	}
+	struct meta_key usage = meta_key_number(1ULL << 40);
+	s.bad |= meta_scan(meta, META_COUNTERS, &usage, META_FROM, subtract_usage, &s) != 0;
 	s.bad |= meta_counter(meta, META_N_INODES, &inodes) || meta_counter(meta, META_N_BLOCKS, &blocks);
 	meta_close(meta);
-	bool agree = !s.bad && counts_agree(&s) && s.inodes == (uint64_t)inodes && s.blocks_of_inodes == s.extents &&
+	bool agree = !s.bad && counts_agree(&s) && usage_agrees(&s) && s.inodes == (uint64_t)inodes && s.blocks_of_inodes == s.extents &&
 	             s.space == (uint64_t)blocks && s.entries == s.order && s.links == s.entries;
 	free(s.steps);
+	free(s.usage);
 	if (!agree)
 		fprintf(stderr, "tables: %s%llu inodes (counter %lld), blocks: %llu in inodes, %llu in extents, %llu in space (counter %lld), "
 		        "%llu entries, %llu in order, %llu in directories\n", s.bad ? "damaged, " : "",

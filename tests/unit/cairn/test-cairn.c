@@ -126,6 +126,66 @@ Test(cairn, restart)
 	run(check_restart);
 }
 
+/* ---- ACLs, quotas */
+
+static void set_owner(struct vfs_node *node, uint32_t uid, uint32_t project)
+{
+	struct op_attr set = {.mask = ATTR_UID | ATTR_PROJECT, .uid = uid, .project = project};
+	fiber_rwlock_wrlock(&node->lock);
+	cr_assert_eq(node->mount->ops->setattr(node, &set), 0);
+	fiber_rwlock_wrunlock(&node->lock);
+}
+
+static void check_kept(void *arg)
+{
+	struct bench *b = arg;
+	struct op_quota limits = {.kind = QUOTA_USER, .id = 5, .bytes = {.hard = 3 * MB}, .inodes = {.soft = 9, .grace = 60}};
+	struct op_quota q = {.kind = QUOTA_USER, .id = 5};
+	uint8_t *data = calloc(1, MB);
+	struct op_attr attr;
+	struct acl *acl;
+	mount_ok(b, make_small);
+	const struct backend_ops *ops = b->m->ops;
+	struct vfs_node *a = make(b->m->root, "a", OP_TYPE_FILE), *c = make(b->m->root, "c", OP_TYPE_FILE);
+	cr_assert_eq(acl_from_mode(0640, false, &acl), 0);
+	fiber_rwlock_wrlock(&a->lock);
+	cr_assert_eq(ops->set_acl(a, acl, 0640), 0);
+	fiber_rwlock_wrunlock(&a->lock);
+	cr_assert_eq(bench_write(a, 0, data, MB, WRITE_UNSTABLE), 0);
+	set_owner(a, 5, 9);
+	cr_assert_eq(bench_write(a, MB, data, MB, WRITE_UNSTABLE), 0);
+	cr_assert_eq(bench_write(c, 0, data, 100, WRITE_UNSTABLE), 0);
+	set_owner(c, 5, 0);
+	cr_assert_eq(ops->set_quota(b->m, &limits), 0);
+	vfs_node_put(a);
+	vfs_node_put(c);
+	remount(b);
+	ops = b->m->ops;
+	cr_assert_eq(ops->get_quota(b->m, &q, false), 0);
+	cr_expect_eq(q.bytes.used, 2 * MB);
+	cr_expect_eq(q.inodes.used, 2);
+	cr_expect(q.bytes.hard == 3 * MB && q.inodes.soft == 9 && q.inodes.grace == 60);
+	q = (struct op_quota){.kind = QUOTA_PROJECT, .id = 9};
+	cr_assert_eq(ops->get_quota(b->m, &q, false), 0);
+	cr_expect(q.bytes.used == 2 * MB && q.inodes.used == 1);
+	a = lookup(b->m->root, "a");
+	cr_assert_eq(bench_attr(a, &attr), 0);
+	cr_expect(attr.uid == 5 && attr.project == 9 && attr.mode == 0640);
+	cr_assert_not_null(a->acl);
+	cr_expect(a->acl->size == acl->size && memcmp(a->acl->bytes, acl->bytes, acl->size) == 0);
+	cr_expect_eq(bench_write(a, 2 * MB, data, MB, WRITE_UNSTABLE), 0);
+	cr_expect_eq(bench_write(a, 3 * MB, data, 1, WRITE_UNSTABLE), ERR_DQUOT, "before it is accepted");
+	vfs_node_put(a);
+	free(acl);
+	free(data);
+	bench_unmount(b);
+}
+
+Test(cairn, acls_limits_and_usage_outlast_a_restart)
+{
+	run(check_kept);
+}
+
 static void check_second(void *arg)
 {
 	struct bench *b = arg, other = {.m = NULL};
