@@ -18,6 +18,7 @@
 #include "backends/cairn/cairn-journal.h"
 #include "backends/cairn/cairn-meta-overlay.h"
 #include "backends/cairn/cairn-meta.h"
+#include "base/hmap.h"
 #include "base/spinlock.h"
 #include "loop/fiber.h"
 
@@ -40,6 +41,7 @@ struct meta {
 	struct journal_buffer gathered;
 	uint64_t batch;                     /* that is being gathered */
 	int64_t counters[META_COUNTERS_MAX];
+	struct hmap wide;                   /* the others: cairn-meta-counter.c */
 	uint64_t overlay_max;               /* bytes of the active one */
 	uint64_t applying_last;             /* the last batch in applying */
 	bool turning;                       /* the active overlay is wanted in the tables */
@@ -123,5 +125,10 @@ void meta_measure(struct meta *m);
 void meta_look_at_host(struct meta *m);
 /* meta_reserve() - pages kept for what frees. */
 uint64_t meta_reserve(const struct meta *m);
+
+/* meta_counter_at() - where a counter's value is, made if need be: NULL: no memory. With state held for writing, or while opening. */
+int64_t *meta_counter_at(struct meta *m, uint64_t counter);
+void meta_counters_init(struct meta *m);
+void meta_counters_fini(struct meta *m);
 
 #endif

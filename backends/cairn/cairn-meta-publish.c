@@ -94,12 +94,30 @@ bool meta_change_next(const uint8_t **at, const uint8_t *end, struct meta_change
 	return true;
 }
 
-static void count(struct meta *m, const struct meta_change *c)
+static int count(struct meta *m, const struct meta_change *c)
 {
 	uint64_t counter;
 	memcpy(&counter, c->key, sizeof(counter));
-	if (counter < META_COUNTERS_MAX)
-		memcpy(&m->counters[counter], c->body, sizeof(int64_t));
+	int64_t *value = meta_counter_at(m, counter);
+	if (!value)
+		return ERR_NOMEM;
+	memcpy(value, c->body, sizeof(*value));
+	return 0;
+}
+
+/* Later nothing may fail. */
+static int make_counters(struct meta *m, const struct meta_txn *txn)
+{
+	const uint8_t *at = (const uint8_t *)txn->changes.data, *end = at + txn->changes.size;
+	struct change_head head;
+	struct meta_change c;
+	while (meta_change_next(&at, end, &c, &head)) {
+		uint64_t counter;
+		memcpy(&counter, c.key, sizeof(counter));
+		if ((head.what == META_ADD || head.what == META_SET) && !meta_counter_at(m, counter))
+			return ERR_NOMEM;
+	}
+	return 0;
 }
 
 /* In the journal counters have values: a change can be made twice. */
@@ -109,7 +127,7 @@ static void resolve_add(struct meta *m, const struct meta_change *c, struct chan
 	int64_t delta;
 	memcpy(&counter, c->key, sizeof(counter));
 	memcpy(&delta, c->body, sizeof(delta));
-	delta += counter < META_COUNTERS_MAX ? m->counters[counter] : 0;
+	delta += *meta_counter_at(m, counter);
 	memcpy((void *)c->body, &delta, sizeof(delta));
 	head->what = META_SET;
 	memcpy((uint8_t *)c->key - sizeof(*head), head, sizeof(*head));
@@ -133,7 +151,9 @@ static void publish_changes(struct meta *m, const uint8_t *at, size_t size)
 static int publish(struct meta *m, const struct meta_txn *txn)
 {
 	size_t size = txn->changes.size;
-	int err = overlay_reserve(m->active, txn->n_changes, size);
+	int err = make_counters(m, txn);
+	if (!err)
+		err = overlay_reserve(m->active, txn->n_changes, size);
 	if (!err)
 		err = journal_buffer_reserve(&m->gathered, size);
 	if (err)
@@ -258,8 +278,8 @@ static int replay_batch(void *arg, uint64_t batch, const uint8_t *at, size_t siz
 	while (meta_change_next(&at, end, &c, &head)) {
 		if (head.what == META_ADD || (head.what == META_SET && (c.table != META_COUNTERS || c.size != sizeof(int64_t))))
 			return ERR_IO;
-		if (head.what == META_SET)
-			count(m, &c);
+		if (head.what == META_SET && (err = count(m, &c)))
+			return err;
 		c.batch = batch;
 		overlay_put(m->active, &c);
 	}

@@ -328,6 +328,7 @@ static int open_job(void *arg)
 struct counting {
 	struct meta *m;
 	bool damaged;
+	bool no_memory;
 };
 
 static bool take_counter(void *arg, const struct meta_record *r)
@@ -340,16 +341,20 @@ static bool take_counter(void *arg, const struct meta_record *r)
 		return true;
 	}
 	cursor_init(&c, (void *)r->body, r->size);
-	if (r->key->number < META_COUNTERS_MAX)
-		m->counters[r->key->number] = (int64_t)cursor_le64(&c);
-	return true;
+	int64_t *value = meta_counter_at(m, r->key->number);
+	if (value)
+		*value = (int64_t)cursor_le64(&c);
+	k->no_memory |= !value;
+	return value != NULL;
 }
 
 static int read_counters(struct meta *m)
 {
 	struct meta_key first = meta_key_number(0);
-	struct counting k = {m, false};
+	struct counting k = {m, false, false};
 	int err = meta_inspect(m, META_COUNTERS, &first, take_counter, &k);
+	if (k.no_memory)
+		return ERR_NOMEM;
 	return err ? err : k.damaged ? ERR_IO : 0;
 }
 
@@ -408,6 +413,7 @@ static void init(struct meta *m, const struct meta_config *cfg)
 	m->overlay_max = MIN(cfg->size_max / OVERLAY_SHARE, OVERLAY_MAX);
 	m->overlay_max = MAX(m->overlay_max, OVERLAY_MIN);
 	pthread_rwlock_init(&m->state, NULL);
+	meta_counters_init(m);
 }
 
 int meta_open(struct meta **out, const struct meta_config *cfg)
@@ -458,6 +464,7 @@ void meta_close(struct meta *m)
 	for (size_t i = 0; i < ARRAY_SIZE(m->overlays); i++)
 		overlay_fini(&m->overlays[i]);
 	pthread_rwlock_destroy(&m->state);
+	meta_counters_fini(m);
 	free((void *)m->cfg.dir);
 	free(m);
 }
