@@ -94,7 +94,10 @@ static int write_inode(struct check *c, const struct check_inode *ci)
 	inode.attr.change++;
 	inode.n_blocks -= ci->blocks_off;
 	set_inline(ci, &inode);
-	inode.flags &= ~(uint32_t)CAIRN_STREAM;
+	inode.flags &= ~(uint32_t)(CAIRN_STREAM | CAIRN_HAS_ACL);
+	inode.flags |= ci->flags & CI_ACL ? CAIRN_HAS_ACL : 0;
+	if (ci->flags & CI_PRIVATE)
+		inode.attr.mode &= MODE_DIR;
 	if (ci->flags & CI_STREAM) {
 		inode.flags |= CAIRN_STREAM;
 		inode.parent = ci->where;

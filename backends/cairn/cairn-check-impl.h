@@ -12,7 +12,7 @@ enum check_kind {
 	CHECK_ENTRY_STRAY, CHECK_ENTRY_DANGLING, CHECK_ENTRY_TYPE, CHECK_ENTRY_SECOND, CHECK_ENTRY_MISSING, CHECK_ORDER_MISSING,
 	CHECK_ORDER_STRAY, CHECK_UNREACHABLE, CHECK_LOOP, CHECK_LINKS, CHECK_PARENT, CHECK_ENTRIES, CHECK_COOKIE, CHECK_BLOCKS,
 	CHECK_ORPHAN_STRAY, CHECK_ORPHAN_MISSING, CHECK_COUNTER, CHECK_STREAM_STRAY, CHECK_STREAM_BASE, CHECK_FOLDED_MISSING,
-	CHECK_FOLDED_STRAY,
+	CHECK_FOLDED_STRAY, CHECK_ACL_STRAY, CHECK_ACL_GONE, CHECK_JOURNAL,
 	CHECK_N_KINDS
 };
 
@@ -25,6 +25,9 @@ enum check_inode_flags {
 	CI_REACHED = 1 << 5,
 	CI_ORPHAN = 1 << 6,
 	CI_STREAM = 1 << 7,      /* named by its base */
+	CI_ACL = 1 << 8,         /* says that it has one */
+	CI_HAS_ACL = 1 << 9,
+	CI_PRIVATE = 1 << 10,    /* its ACL is gone: for its owner only */
 };
 
 struct check_inode {
@@ -35,9 +38,9 @@ struct check_inode {
 	uint32_t nlink;       /* as recorded */
 	uint32_t n_names;     /* as found */
 	uint32_t dir;         /* index of its struct check_dir, plus 1; 0: no directory */
-	uint16_t inline_size;
-	uint8_t type;
-	uint8_t flags;        /* enum check_inode_flags */
+	uint32_t inline_size : 13;
+	uint32_t type : 3;
+	uint32_t flags : 16;  /* enum check_inode_flags */
 };
 
 struct check_dir {
@@ -142,6 +145,7 @@ int check_records(struct check *c);             /* cairn-check-record.c */
 int check_inodes(struct check *c);              /* cairn-check-inode.c: the table, what is missing in it */
 int check_inline(struct check *c);
 int check_xattrs(struct check *c);
+int check_acls(struct check *c);
 int check_data(struct check *c);                /* cairn-check-data.c */
 int check_extents(struct check *c);             /* cairn-check-block.c */
 int check_space(struct check *c);

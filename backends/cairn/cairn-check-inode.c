@@ -19,9 +19,11 @@ static bool take_inode(struct check *c, const struct meta_record *r)
 	ci->blocks_off = inode.n_blocks;
 	ci->size = inode.attr.size;
 	ci->nlink = inode.attr.nlink;
-	ci->inline_size = (uint16_t)inode.inline_size;
+	ci->inline_size = inode.inline_size & 0x1fff;
 	if ((inode.flags & CAIRN_INLINE) || inode.attr.type == OP_TYPE_SYMLINK)
 		ci->flags |= CI_INLINE;
+	if (inode.flags & CAIRN_HAS_ACL)
+		ci->flags |= CI_ACL;
 	struct check_dir *dir = check_dir_of(c, ci);
 	if (dir) {
 		dir->n_entries = inode.n_entries;
@@ -125,7 +127,7 @@ static void make_anew(struct check *c, uint64_t ino, uint32_t type)
 	if (!ci)
 		return;
 	ci->flags = CI_REBUILT | (repair ? CI_CHANGED : 0) | (has_inline ? CI_INLINE : 0);
-	ci->inline_size = (uint16_t)inline_size;
+	ci->inline_size = inline_size & 0x1fff;
 	ci->size = has_inline ? MAX(inline_size, n * CAIRN_BLOCK_SIZE) : n * CAIRN_BLOCK_SIZE;
 	ci->nlink = 1;
 	/* How many blocks it had is not known: as many as are found. */
@@ -186,7 +188,7 @@ static bool look_at_inline(struct check *c, const struct meta_record *r)
 	ci->flags |= CI_HAS_INLINE;
 	uint64_t size = ci->type == OP_TYPE_SYMLINK ? ci->size : ci->inline_size;
 	if (size != r->size && check_found_record(c, CHECK_INLINE_SIZE, META_INLINE, r->key, ino)) {
-		ci->inline_size = (uint16_t)r->size;
+		ci->inline_size = r->size & 0x1fff;
 		ci->flags |= CI_CHANGED;
 		if (ci->type == OP_TYPE_SYMLINK)
 			ci->size = r->size;
@@ -201,7 +203,8 @@ static void lose_inline(struct check *c, struct check_inode *ci)
 	ci->flags |= CI_LOSS;
 	if (!repair)
 		return;
-	ci->flags = (uint8_t)((ci->flags | CI_CHANGED) & ~CI_INLINE);
+	ci->flags |= CI_CHANGED;
+	ci->flags &= ~(uint32_t)CI_INLINE;
 	ci->type = OP_TYPE_FILE;
 	ci->inline_size = 0;
 	if (ci->size)
@@ -234,4 +237,30 @@ static bool look_at_xattr(struct check *c, const struct meta_record *r)
 int check_xattrs(struct check *c)
 {
 	return check_table(c, META_XATTRS, look_at_xattr);
+}
+
+/* ---- ACLs */
+
+static bool look_at_acl(struct check *c, const struct meta_record *r)
+{
+	struct check_inode *ci = check_inode_find(c, r->key->number);
+	/* One that is made anew had it before. */
+	if (ci && (ci->flags & (CI_ACL | CI_REBUILT)))
+		ci->flags |= CI_ACL | CI_HAS_ACL;
+	else if (check_found_record(c, CHECK_ACL_STRAY, META_ACLS, r->key, r->key->number))
+		meta_delete(&c->txn, META_ACLS, r->key);
+	return true;
+}
+
+int check_acls(struct check *c)
+{
+	int err = check_table(c, META_ACLS, look_at_acl);
+	for (uint32_t i = 0; !err && i < c->n_inodes; i++) {
+		struct check_inode *ci = &c->inodes[i];
+		if (!(ci->flags & CI_ACL) || (ci->flags & CI_HAS_ACL) || !check_found_inode(c, CHECK_ACL_GONE, ci->ino))
+			continue;
+		ci->flags |= CI_CHANGED | CI_PRIVATE;
+		ci->flags &= ~(uint32_t)CI_ACL;
+	}
+	return err;
 }

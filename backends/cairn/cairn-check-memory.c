@@ -86,7 +86,7 @@ struct check_inode *check_inode_add(struct check *c, uint64_t ino, uint32_t type
 		return NULL;
 	}
 	struct check_inode *ci = &c->inodes[c->n_inodes++];
-	*ci = (struct check_inode){.ino = ino, .type = (uint8_t)type};
+	*ci = (struct check_inode){.ino = ino, .type = type & 7};
 	if (type == OP_TYPE_DIR) {
 		c->dirs[c->n_dirs++] = (struct check_dir){.n_entries = 0};
 		ci->dir = c->n_dirs;

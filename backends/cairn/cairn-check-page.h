@@ -37,6 +37,9 @@ void page_close(struct page_file *f);
 void page_walk(struct page_file *f, struct check *c, page_record_fn *fn, void *arg);
 void page_strays(struct page_file *f, page_record_fn *fn, void *arg);
 
+/* page_record_checks() - whether the checksum of what is stored, r's body, matches. */
+bool page_record_checks(int table, const struct meta_record *r);
+
 #define TABLES_SALVAGED "meta/data.salvaged"
 
 /* page_salvage() - makes the tables anew from all legible records of the file, under the name above. Blocks. */

@@ -13,6 +13,7 @@
 
 #define PLACE_MAX ((uint64_t)CAIRN_SEGMENT_BLOCKS << 18)
 #define XATTR_MAX 65536u
+#define ACL_MAX 65536u
 #define SPACE_SIZE 24u
 #define MODE_MAX 07777u
 #define FIRST_COOKIE 3u
@@ -113,11 +114,17 @@ static bool is_stream(const struct meta_record *r)
 	return is_named_key(r->key) && r->size == 16 && cursor_le64(&c) != 0;
 }
 
+static bool is_acl(const struct meta_record *r)
+{
+	return r->key->number && r->size >= 8 && r->size <= ACL_MAX && r->body[0] == 1;
+}
+
 static bool (*const shapes[META_N_TABLES])(const struct meta_record *r) = {
 	[META_INODES] = is_inode,   [META_ENTRIES] = is_entry, [META_ORDER] = is_order,
 	[META_INLINE] = is_inline,  [META_EXTENTS] = is_extent, [META_XATTRS] = is_xattr,
 	[META_ORPHANS] = is_number, [META_SPACE] = is_space,   [META_COUNTERS] = is_number,
 	[META_FOLDED] = is_folded,  [META_STREAMS] = is_stream,
+	[META_ACLS] = is_acl,
 };
 
 int cairn_record_check(enum meta_table table, const struct meta_record *r)
@@ -236,7 +243,7 @@ static void note(struct check *c, const struct meta_record *r)
 
 static uint64_t ino_of(enum meta_table table, const struct meta_key *key)
 {
-	if (table == META_INODES || table == META_INLINE || table == META_ORPHANS)
+	if (table == META_INODES || table == META_INLINE || table == META_ORPHANS || table == META_ACLS)
 		return key->number;
 	return table == META_SPACE || table == META_COUNTERS || key->size < 8 ? 0 : meta_key_first(key);
 }

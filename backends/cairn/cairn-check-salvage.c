@@ -59,6 +59,11 @@ static bool is_of(int table, const struct meta_key *key, const uint8_t *value, u
 	return meta_check_quietly(table, &k, &v, &r) == 0;
 }
 
+bool page_record_checks(int table, const struct meta_record *r)
+{
+	return is_of(table, r->key, r->body, r->size);
+}
+
 static int table_of(int table, const struct meta_key *key, const uint8_t *value, uint32_t size)
 {
 	if (table >= 0 && is_of(table, key, value, size))

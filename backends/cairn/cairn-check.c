@@ -59,6 +59,9 @@ static const struct {
 	[CHECK_STREAM_BASE] = {"stream-base", true, "a stream does not tell what it belongs to", "corrected"},
 	[CHECK_FOLDED_MISSING] = {"folded-missing", true, "an entry is not found regardless of case", "folded name recorded"},
 	[CHECK_FOLDED_STRAY] = {"folded-stray", true, "a folded name is that of no entry", "dropped"},
+	[CHECK_ACL_STRAY] = {"acl-stray", false, "an ACL belongs to no inode that has one", "dropped"},
+	[CHECK_ACL_GONE] = {"acl-gone", false, "the ACL of an inode is gone", "only its owner may use it"},
+	[CHECK_JOURNAL] = {"journal", false, "the journal is damaged, or where it goes on is not known", "what only the journal had is lost"},
 	[CHECK_COUNTER] = {"counter", true, "a counter of the store is wrong", "corrected"},
 };
 
@@ -270,8 +273,22 @@ static int sync_tables(struct check *c)
 struct page_job {
 	struct check *c;
 	struct page_file file;
+	bool damaged; /* a counter, by one bit */
 	bool salvage;
 };
+
+/* The counters tell where the journal goes on: they are put right before it is opened. */
+static void look_at_counter(void *arg, int table, const void *key_bytes, uint32_t key_size, const uint8_t *value, uint32_t size)
+{
+	struct page_job *job = arg;
+	struct meta_key key = {.size = key_size};
+	struct check_mended m;
+	if (table != META_COUNTERS || key_size > META_KEY_MAX)
+		return;
+	memcpy(key.bytes, key_bytes, key_size);
+	struct meta_record r = {.key = &key, .body = value, .size = size, .err = ERR_IO};
+	job->damaged |= !page_record_checks(table, &r) && cairn_record_mend(table, &r, &m);
+}
 
 static int page_job(void *arg)
 {
@@ -280,10 +297,11 @@ static int page_job(void *arg)
 	int err = page_open(&job->file, c->dir_fd, TABLES);
 	if (err)
 		return err;
-	page_walk(&job->file, c, NULL, NULL);
+	page_walk(&job->file, c, look_at_counter, job);
 	if (job->file.n_bad == 0 && job->file.n_stray)
 		check_found(c, CHECK_PAGE_STRAY, &(struct check_place){.where = TABLES, .size = job->file.n_stray * PAGE_SIZE});
-	job->salvage = c->report->n_found && c->report->n_found == c->report->n_repaired && (job->file.n_bad || job->file.n_stray);
+	job->salvage = c->o->repair != CHECK_ONLY && c->report->n_found == c->report->n_repaired &&
+	               (job->file.n_bad || job->file.n_stray || job->damaged);
 	if (job->salvage)
 		err = page_salvage(c, &job->file);
 	page_close(&job->file);
@@ -341,7 +359,7 @@ static const struct {
 	int (*run)(struct check *c);
 } phases[] = {
 	{"records", check_records}, {"inodes", check_inodes}, {"inline data", check_inline}, {"data", check_data},
-	{"extents", check_extents}, {"space", check_space},   {"attributes", check_xattrs},  {"names", check_names},
+	{"extents", check_extents}, {"space", check_space},   {"attributes", check_xattrs}, {"ACLs", check_acls},   {"names", check_names},
 	{"streams", check_streams}, {"tree", check_tree},     {"folded names", check_folded}, {"counts", check_counts},
 	{"counters", check_counters}, {"paths", check_find_paths},
 };
@@ -371,6 +389,8 @@ int cairn_check(const struct check_options *o, struct check_report *report, char
 		err = check_pages(&c, &usable);
 		if (!err && usable)
 			err = open_meta(&c);
+		if (!err && usable && meta_was_salvaged(c.meta))
+			check_found(&c, CHECK_JOURNAL, &(struct check_place){.where = "journal"});
 		if (!err && usable)
 			err = run_phases(&c);
 		if (err)

@@ -1,6 +1,7 @@
 /* The store's numbers, and changing its limits while it is in use. */
 #include "backends/cairn/cairn.h"
 #include "base/log.h"
+#include "vfs/block-cache.h"
 
 LOG_MODULE("cairn");
 
@@ -50,7 +51,12 @@ void cairn_stats(struct vfs_mount *m, backend_stat_fn *emit, void *arg)
 	struct cairn *fs = m->store;
 	struct scrub_state scrub;
 	struct meta_stats meta;
+	struct meta_sizes sizes;
+	struct block_cache_stats cache = {.size = 0};
+	if (m->cache)
+		block_cache_stats(m->cache, &cache);
 	meta_stats(fs->meta, &meta);
+	meta_sizes(fs->meta, &sizes);
 	m->ops->scrub_state(m, &scrub);
 	emit(arg, "capacity_bytes", fs->capacity_blocks * CAIRN_BLOCK_SIZE);
 	emit(arg, "used_bytes", fs->n_blocks * CAIRN_BLOCK_SIZE);
@@ -58,11 +64,19 @@ void cairn_stats(struct vfs_mount *m, backend_stat_fn *emit, void *arg)
 	emit(arg, "dirty_max_bytes", fs->dirty_max * CAIRN_BLOCK_SIZE);
 	emit(arg, "inodes", fs->n_inodes);
 	emit(arg, "orphans", fs->n_orphans);
-	emit(arg, "tables_bytes", meta.tables_bytes);
+	emit(arg, "tables_bytes", sizes.tables_bytes);
 	emit(arg, "tables_max_bytes", fs->super.meta_size);
 	emit(arg, "host_free_bytes", meta.host_free);
 	emit(arg, "commits", meta.n_commits);
 	emit(arg, "batches", meta.n_batches);
+	emit(arg, "overlay_bytes", sizes.overlay_bytes);
+	emit(arg, "overlay_max_bytes", sizes.overlay_max_bytes);
+	emit(arg, "journal_bytes", sizes.journal_bytes);
+	/* Of all mounts together. */
+	emit(arg, "cache_max_bytes", cache.size);
+	emit(arg, "cache_bytes", cache.used);
+	emit(arg, "cache_hits", cache.hits);
+	emit(arg, "cache_misses", cache.misses);
 	emit(arg, "scrub_bad_records", scrub.bad_records);
 	emit(arg, "scrub_bad_bytes", scrub.bad_bytes);
 }

@@ -73,6 +73,7 @@ struct meta {
 	_Atomic uint64_t host_free;
 	_Atomic uint64_t host_total;
 	_Atomic bool full;
+	bool salvaged;                      /* the journal could not be gone on with */
 	uint64_t looked_ns;                 /* when host_free was taken; the writer's */
 };
 

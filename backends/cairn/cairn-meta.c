@@ -366,6 +366,7 @@ static int open_journal(struct meta *m)
 	/* What it had is lost. */
 	if ((err == ERR_IO || err == ERR_NOENT) && m->cfg.salvage && !m->cfg.read_only) {
 		journal_close(&m->journal);
+		m->salvaged = true;
 		err = journal_create(up, JOURNAL_SIZE_DEFAULT);
 		if (!err)
 			err = journal_open(&m->journal, up, false);
@@ -385,6 +386,7 @@ static void begin_anew(struct meta *m)
 	m->applied = m->durable = m->last = MAX(last, (uint64_t)info.me_last_txnid);
 	m->batch = m->durable + 1;
 	m->by_journal = true;
+	m->salvaged = true;
 }
 
 static int recover(struct meta *m)
@@ -485,10 +487,24 @@ bool meta_has_failed(const struct meta *m)
 	return m->failed;
 }
 
+bool meta_was_salvaged(const struct meta *m)
+{
+	return m->salvaged;
+}
+
 void meta_stats(struct meta *m, struct meta_stats *st)
+{
+	*st = (struct meta_stats){m->n_batches, m->n_commits, m->host_free, m->host_total, m->full};
+}
+
+/* Which overlay is which does not matter here, and a number that is just changing may be told or not. */
+void meta_sizes(struct meta *m, struct meta_sizes *sizes)
 {
 	MDB_envinfo info = {.me_last_pgno = 0};
 	mdb_env_info(m->env, &info);
-	*st = (struct meta_stats){m->n_batches, m->n_commits, m->host_free, m->host_total, 0, m->full};
-	st->tables_bytes = (info.me_last_pgno + 1) * PAGE_BYTES;
+	sizes->tables_bytes = (info.me_last_pgno + 1) * PAGE_BYTES;
+	sizes->overlay_bytes = __atomic_load_n(&m->overlays[0].size, __ATOMIC_RELAXED) +
+	                       __atomic_load_n(&m->overlays[1].size, __ATOMIC_RELAXED);
+	sizes->overlay_max_bytes = 2 * m->overlay_max;
+	sizes->journal_bytes = 2 * m->journal.segment_size;
 }

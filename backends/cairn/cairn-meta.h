@@ -172,11 +172,22 @@ struct meta_stats {
 	uint64_t n_commits;
 	uint64_t host_free; /* bytes, as of the last batch */
 	uint64_t host_total;
-	uint64_t tables_bytes; /* that the tables' file takes */
 	bool full; /* only what frees was accepted then */
 };
 
 void meta_stats(struct meta *meta, struct meta_stats *stats);
+
+struct meta_sizes {
+	uint64_t tables_bytes;  /* that the tables' file takes */
+	uint64_t overlay_bytes; /* of changes in memory that the tables do not have yet */
+	uint64_t overlay_max_bytes;
+	uint64_t journal_bytes; /* of its file */
+};
+
+void meta_sizes(struct meta *meta, struct meta_sizes *sizes);
+
+/* meta_was_salvaged() - with cfg.salvage: the journal, or where it goes on, was damaged. */
+bool meta_was_salvaged(const struct meta *meta);
 
 /* meta_has_failed() - whether the store has failed: then what was submitted last may be durable nevertheless. Any thread. */
 bool meta_has_failed(const struct meta *meta);

@@ -316,6 +316,16 @@ static void stray_folded(struct meta *m, struct meta_txn *t)
 	meta_put(t, META_FOLDED, &key, "", 0);
 }
 
+static void has_acl(struct cairn_inode *i) { i->flags |= CAIRN_HAS_ACL; }
+static void drop_acl(struct meta *m, struct meta_txn *t) { change_inode(m, t, "top", "Upper Case", has_acl); }
+
+static void stray_acl(struct meta *m, struct meta_txn *t)
+{
+	struct meta_key key = meta_key_number(ino_of(m, "top", "five"));
+	uint8_t body[8] = {1};
+	meta_put(t, META_ACLS, &key, body, sizeof(body));
+}
+
 static void count_inodes(struct meta *m, struct meta_txn *t) { meta_add(t, META_N_INODES, 4); }
 static void count_blocks(struct meta *m, struct meta_txn *t) { meta_add(t, META_N_BLOCKS, -4); }
 static void count_orphans(struct meta *m, struct meta_txn *t) { meta_add(t, META_N_ORPHANS, 4); }
@@ -372,6 +382,8 @@ const struct alteration alterations[] = {
 	{"a stream's inode is gone", "inode-gone", 0, drop_streamed},
 	{"folded names are gone", "folded-missing", 0, drop_folded},
 	{"a folded name is that of nothing", "folded-stray", 0, stray_folded},
+	{"an ACL is gone", "acl-gone", 0, drop_acl},
+	{"an ACL belongs to nothing", "acl-stray", 0, stray_acl},
 	{"the count of inodes is wrong", "counter", 0, count_inodes},
 	{"the count of blocks is wrong", "counter", 0, count_blocks},
 	{"the count of orphans is wrong", "counter", 0, count_orphans},

@@ -14,9 +14,11 @@ struct state {
 
 /* -- cairn-damage-store.c: all in a fiber -- */
 /* store_make() - a new store at dir. store_look() - opens it and reads everything. ERR_* if it cannot be opened. */
-int store_make(const char *dir);
+/* crashed: a copy of it as it is before it is closed, NULL: none. */
+int store_make(const char *dir, const char *crashed);
 int store_look(const char *dir, struct state *st);
 uint32_t store_n_files(void);
+void store_copy(const char *from, const char *to);
 /* store_digest() - of all records that check; damaged ones make it another. 0: the tables cannot be opened. */
 uint64_t store_digest(const char *dir);
 
