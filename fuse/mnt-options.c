@@ -93,6 +93,12 @@ static void set_reconnect(struct mnt_options *opt, const char *value)
 	opt->reconnect_ms = (uint32_t)MIN(strtoul(value, NULL, 10), 4000000ul) * 1000;
 }
 
+static void set_cache(struct mnt_options *opt, const char *value)
+{
+	if (str_parse_size(value, &opt->cache_size))
+		fprintf(stderr, "chimera-fuse: cache=%s is not a size\n", value);
+}
+
 static void set_text(char **text, const char *value)
 {
 	free(*text);
@@ -118,6 +124,7 @@ static const struct choice choices[] = {
 	{"rw", set_rw, false},
 	{"writeback", set_writeback, false},
 	{"direct_io", set_direct_io, false},
+	{"cache", set_cache, true},
 	{"sync", set_sync, false},
 	{"server_permissions", set_server_permissions, false},
 	{"default_permissions", ignore, false},

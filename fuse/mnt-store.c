@@ -33,7 +33,7 @@ static int parse_spec(char *spec, struct vfs_option *options)
 
 int mnt_store_open(struct mnt *m, char **why)
 {
-	static const struct vfs_config cfg;
+	const struct vfs_config cfg = {.cache_size = m->opt.cache_size};
 	struct vfs_option options[OPTIONS_MAX + 1];
 	CLEANUP_FREE char *spec = strdup(m->opt.source);
 	char *colon = spec ? strchr(spec, ':') : NULL;

@@ -37,6 +37,7 @@ struct mnt_options {
 	double attr_timeout;  /* seconds */
 	double entry_timeout;
 	uint32_t reconnect_ms;
+	uint64_t cache_size;  /* bytes of a store's block cache; 0: as chimerad */
 };
 
 /* An object that the kernel knows; its node id is the address of this. */

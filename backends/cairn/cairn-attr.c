@@ -70,7 +70,10 @@ void cairn_inode_init(struct cairn *fs, uint64_t ino, const struct vfs_create *w
 int cairn_getattr(struct vfs_node *node, struct op_attr *attr)
 {
 	const struct cairn_node *n = cairn_node(node);
-	*attr = cairn_inode_stored(n).attr;
+	uint64_t stamp = atomic_load_explicit(&n->read_time, memory_order_relaxed);
+	*attr = n->inode.attr;
+	if (stamp)
+		attr->atime = op_time_unpack(stamp);
 	attr->mask = ATTR_ALL & ~(uint64_t)ATTR_FSID;
 	attr->space = (n->inode.n_blocks + n->n_dirty) * CAIRN_BLOCK_SIZE;
 	attr->space += ALIGN_UP((uint64_t)n->inode.inline_size, (uint64_t)INLINE_UNIT);

@@ -10,6 +10,7 @@
 #include "base/counter.h"
 #include "base/log.h"
 #include "chimerad/chimerad.h"
+#include "vfs/block-cache.h"
 
 LOG_MODULE("chimerad");
 
@@ -30,6 +31,25 @@ static void gauge(struct bytes *out, const char *name, const char *help, uint64_
 {
 	bytes_printf(out, "# HELP chimera_%s %s\n# TYPE chimera_%s gauge\nchimera_%s %llu\n", name, help, name, name,
 	             (unsigned long long)value);
+}
+
+static void total(struct bytes *out, const char *name, const char *help, uint64_t value)
+{
+	bytes_printf(out, "# HELP chimera_%s_total %s\n# TYPE chimera_%s_total counter\nchimera_%s_total %llu\n", name, help, name,
+	             name, (unsigned long long)value);
+}
+
+static void print_cache(struct chimerad *d, struct bytes *out)
+{
+	struct block_cache_stats st;
+
+	block_cache_stats(vfs_block_cache(d->vfs), &st);
+	gauge(out, "cache_size_bytes", "What the block cache may fill.", st.size);
+	gauge(out, "cache_used_bytes", "What it fills.", st.used);
+	gauge(out, "cache_held_bytes", "Of that, what is being written or waits for it.", st.held);
+	total(out, "cache_hits", "Reads of pages that were there.", st.hits);
+	total(out, "cache_misses", "Reads of pages that were not, or not whole.", st.misses);
+	total(out, "cache_evictions", "Pages that gave way.", st.evictions);
 }
 
 static void print_sums(struct bytes *out, const struct counter_table *t)
@@ -187,6 +207,7 @@ void chimerad_metrics_print(struct chimerad *d, struct bytes *out)
 {
 	gauge(out, "start_time_seconds", "When chimerad was started.", d->started_ns / NS_PER_SEC);
 	gauge(out, "arena_used_bytes", "Page arena in use.", pages_used(vfs_pages(d->vfs)));
+	print_cache(d, out);
 	gauge(out, "clients", "Clients that daemons report.", chimerad_clients_count(d->clients));
 	print_mounts(d, out);
 	print_rings(d, out);

@@ -16,6 +16,7 @@
 
 #include "chimerad/chimerad.h"
 #include "chimerad/config-control.h"
+#include "vfs/block-cache.h"
 #include <config.h>
 
 /* ---- status -------------------------------------------------------------------------------- */
@@ -54,9 +55,16 @@ static void write_catalogue(struct chimerad *d, struct json *j)
 
 static void write_memory(struct chimerad *d, struct json *j)
 {
+	struct block_cache_stats cache;
+	block_cache_stats(vfs_block_cache(d->vfs), &cache);
 	json_object(j, "memory");
 	json_u64(j, "arena_used", pages_used(vfs_pages(d->vfs)));
 	json_u64(j, "arena_size", pages_size(vfs_pages(d->vfs)));
+	json_u64(j, "cache_size", cache.size);
+	json_u64(j, "cache_used", cache.used);
+	json_u64(j, "cache_held", cache.held);
+	json_u64(j, "cache_hits", cache.hits);
+	json_u64(j, "cache_misses", cache.misses);
 	json_end(j);
 }
 

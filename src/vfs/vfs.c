@@ -98,6 +98,11 @@ struct pages *vfs_pages(struct vfs *vfs)
 	return vfs->pages;
 }
 
+struct block_cache *vfs_block_cache(struct vfs *vfs)
+{
+	return vfs->cache;
+}
+
 void vfs_set_hooks(struct vfs *vfs, const struct vfs_hooks *hooks)
 {
 	vfs->hooks = *hooks;

@@ -24,6 +24,7 @@ struct vfs_config {
 int vfs_create(struct vfs **vfs, const struct vfs_config *cfg, char **why);
 void vfs_destroy(struct vfs *vfs); /* parks: unmounts all */
 struct pages *vfs_pages(struct vfs *vfs);
+struct block_cache *vfs_block_cache(struct vfs *vfs);
 
 struct vfs_mount_spec {
 	uint32_t id;

@@ -168,6 +168,7 @@ static const struct ctl_column status_columns[] = {
 	{"RUNNING", "running", CELL_TEXT, false},
 	{"OPERATIONS", "operations", CELL_TEXT, false},
 	{"ARENA USED", "memory.arena_used", CELL_SIZE, false},
+	{"CACHE USED", "memory.cache_used", CELL_SIZE, false},
 };
 static const struct ctl_column mount_columns[] = {
 	{"NAME", "name", CELL_TEXT, false},

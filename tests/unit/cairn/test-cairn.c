@@ -184,6 +184,74 @@ static void check_kept(void *arg)
 Test(cairn, acls_limits_and_usage_outlast_a_restart)
 {
 	run(check_kept);
+/* ---- data ahead of its flush, and ahead of its reader */
+
+static const char *const make_large[] = {"create=yes", "capacity=64M", "cache=32M", NULL};
+
+static void fill_pattern(uint8_t *data, uint32_t size, uint32_t seed)
+{
+	for (uint32_t i = 0; i < size; i++)
+		data[i] = (uint8_t)((i + seed) * 7 + (i >> 8) * seed);
+}
+
+/* Writes whole stretches, then some of their blocks again, and cuts in the middle of one; the model is what it should be. */
+static void write_ahead(struct vfs_node *a, uint8_t *model, uint8_t *data)
+{
+	const struct cairn_node *n = cairn_node(a);
+	for (uint32_t i = 0; i < 6; i++) {
+		fill_pattern(model + i * MB, MB, i + 1);
+		cr_assert_eq(bench_write(a, i * MB, model + i * MB, MB, WRITE_UNSTABLE), 0);
+	}
+	cr_expect(n->n_placed >= 5 * 256, "%llu blocks are written ahead", (unsigned long long)n->n_placed);
+	fill_pattern(data, MB, 99);
+	cr_assert_eq(bench_write(a, 2 * MB + 5000, data, 300000, WRITE_UNSTABLE), 0);
+	memcpy(model + 2 * MB + 5000, data, 300000);
+	cr_assert_eq(bench_write(a, 4 * MB + 8192, data, 4096, WRITE_UNSTABLE), 0);
+	memcpy(model + 4 * MB + 8192, data, 4096);
+	cr_expect(n->stale.n > 0, "what was overwritten has a place too many");
+	cr_assert_eq(bench_truncate(a, 5 * MB + 70001), 0);
+	cr_expect(n->stale.n == 0 && n->n_placed == 0 && n->n_dirty == 0);
+}
+
+static void check_ahead(void *arg)
+{
+	struct bench *b = arg;
+	uint8_t *model = malloc(6 * MB), *data = malloc(MB);
+	uint32_t size = 5 * MB + 70001, piece = 65536;
+	mount_ok(b, make_large);
+	struct vfs_node *a = make(b->m->root, "a", OP_TYPE_FILE);
+	write_ahead(a, model, data);
+	vfs_node_put(a);
+	remount(b);
+	a = lookup(b->m->root, "a");
+	for (uint32_t at = 0; at < size; at += piece) {
+		uint32_t n = MIN(piece, size - at);
+		cr_assert_eq(bench_read(b, a, at, data, n), 0);
+		cr_assert_arr_eq(data, model + at, n, "at %u", at);
+	}
+	cr_expect(cairn_node(a)->ahead.window > 100, "the window grows");
+	struct block_key key = cairn_page_key(cairn_node(a), 0);
+	cr_expect(block_has(b->cache, &key, 1));
+	block_drop_store(b->cache, key.store);
+	cairn_node(a)->ahead = (struct cairn_ahead){.next = 0};
+	cr_assert_eq(bench_read(b, a, 0, data, piece), 0);
+	fiber_join_wait(&((struct cairn *)b->m->store)->readers_ahead);
+	key.index = 2;
+	cr_expect(block_has(b->cache, &key, BLOCKS_ALL), "what comes next is there");
+	key.index = 60;
+	cr_assert_eq(bench_read(b, a, 59 * piece, data, piece), 0);
+	fiber_join_wait(&((struct cairn *)b->m->store)->readers_ahead);
+	cr_expect(!block_has(b->cache, &key, 1), "after a jump nothing is fetched");
+	vfs_node_put(a);
+	bench_unmount(b);
+	cr_assert(tables_agree(b->dir));
+	free(model);
+	free(data);
+}
+
+Test(cairn, data_is_written_ahead_of_the_flush_and_read_ahead_of_the_reader)
+{
+	run(check_ahead);
 }
 
 static void check_second(void *arg)
