@@ -181,6 +181,20 @@ struct op_dirent {
 	struct op_attr attr;  /* mask 0 unless wanted; type is always valid when known */
 };
 
+enum snapshot_state { SNAPSHOT_READY, SNAPSHOT_DELETING };
+
+/* One snapshot. Records are 8-byte aligned; the name follows, not terminated. */
+struct op_snapshot {
+	uint32_t record_size;
+	uint32_t name_size;
+	uint64_t id;
+	struct op_time time; /* when it was made */
+	uint32_t state;      /* enum snapshot_state */
+	uint32_t zero;
+	uint64_t done;       /* of deleting: records looked at */
+	uint64_t total;      /* about as many as there are */
+};
+
 struct op_kv_entry {
 	uint32_t record_size;
 	uint16_t key_size; /* the key follows, then the value */

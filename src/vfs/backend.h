@@ -68,6 +68,7 @@ struct vfs_mount {
 	uint64_t verifier;   /* of unstable writes: set by mount(), new for each start that may have lost some */
 	char name[256];
 	bool read_only;
+	_Atomic bool held;   /* nobody gets in: ERR_DELAY */
 	struct pages *pages; /* the page arena */
 	struct block_cache *cache; /* block-cache.h; of all mounts together */
 	struct fiber_mutex rename_lock;
@@ -82,8 +83,15 @@ struct vfs_node {
 	uint64_t fileid;    /* constant */
 	struct vfs_node *base; /* of a stream, whose node refers to it: the file or directory that it belongs to; else NULL; constant */
 	struct fiber_rwlock lock; /* unused in streams: vfs_node_lock() */
+	bool read_only;     /* whatever the mount says, such as in a snapshot; constant */
 	struct acl *acl;    /* NULL: none; guarded by lock; the backend's; unused in streams: vfs_node_acl() */
 };
+
+/* vfs_node_read_only() - whether it may not be changed. */
+static inline bool vfs_node_read_only(const struct vfs_node *node)
+{
+	return node->read_only || node->mount->read_only;
+}
 
 /* vfs_node_lock() - what guards node: an object and its streams have one lock. */
 static inline struct fiber_rwlock *vfs_node_lock(struct vfs_node *node)
@@ -181,6 +189,17 @@ struct scrub_state {
 };
 
 enum scrub_command { SCRUB_START, SCRUB_PAUSE, SCRUB_STOP };
+
+struct vfs_snapshot {
+	uint64_t id;         /* ascending; never reused */
+	char name[OP_NAME_MAX + 1];
+	struct op_time time;
+	uint32_t state;      /* enum snapshot_state */
+	uint64_t done, total; /* of deleting */
+};
+
+/* false ends the walk. */
+typedef bool vfs_snapshot_fn(void *arg, const struct vfs_snapshot *s);
 
 struct backend_ops {
 	uint32_t abi; /* VFS_BACKEND_ABI */
@@ -323,6 +342,17 @@ struct backend_ops {
 	void (*scrub_state)(struct vfs_mount *m, struct scrub_state *state); /* never parks */
 	/* Capacity for file data in bytes from now on. ERR_RANGE: below what is used. Parks. */
 	int (*grow)(struct vfs_mount *m, uint64_t capacity);
+
+	/* -- snapshots: no lock held; NULL: none ----------------------------------------------------- */
+
+	/* All that was answered before is in it. Its nodes are read_only and have handles of their own. Parks. ERR_EXIST, ERR_NOSPC. */
+	int (*snapshot_create)(struct vfs_mount *m, const struct vfs_name *name, struct vfs_snapshot *made);
+	/* In order of age; fn must not park. */
+	int (*snapshot_list)(struct vfs_mount *m, vfs_snapshot_fn *fn, void *arg);
+	/* Not found any more on return; what it held comes back in the background. Parks. ERR_NOENT. */
+	int (*snapshot_remove)(struct vfs_mount *m, const struct vfs_name *name);
+	/* Nobody is inside the mount and nothing is open; no node but root is referenced, and root may be replaced. Parks. ERR_NOENT. */
+	int (*snapshot_rollback)(struct vfs_mount *m, const struct vfs_name *name);
 
 	/* -- ACLs: VFS_CAP_ACL ------------------------------------------------------------------------ */
 

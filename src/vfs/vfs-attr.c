@@ -235,7 +235,7 @@ int vfs_op_access(struct vfs_call *c)
 	if (!err)
 		rights = access_rights(c->cred, &out->attr, vfs_node_acl(c->node));
 	fiber_rwlock_rdunlock(vfs_node_lock(c->node));
-	out->allowed = c->op->in.access.want & allowed_of(rights, c->node->type == OP_TYPE_DIR, c->node->mount->read_only);
+	out->allowed = c->op->in.access.want & allowed_of(rights, c->node->type == OP_TYPE_DIR, vfs_node_read_only(c->node));
 	return err;
 }
 

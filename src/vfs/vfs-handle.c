@@ -88,6 +88,8 @@ int vfs_handle_node(struct vfs *vfs, const struct op_handle *h, struct vfs_node 
 	struct vfs_mount *m = vfs_mount_by_id(vfs, op_handle_mount(h));
 	if (!m)
 		return ERR_STALE;
+	if (unlikely(m->held))
+		return ERR_DELAY;
 	*tag = op_handle_tag(h);
 	return m->ops->node_get(m, h->bytes + OP_HANDLE_HEAD, h->size - OP_HANDLE_HEAD, node);
 }

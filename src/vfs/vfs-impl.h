@@ -84,6 +84,7 @@ struct vfs_call {
 	uint64_t open_id;               /* that the chain opened */
 	uint32_t tag;                   /* of the object's handle */
 	uint32_t answered;              /* bytes of a read so far */
+	uint32_t phase;                 /* for vfs_leave() */
 };
 
 /* ---- vfs.c, vfs-mount.c ------------------------------------------------------------------ */
@@ -96,6 +97,9 @@ void vfs_quiesce(struct vfs *vfs);
 /* vfs_mount_by_id(), vfs_mount_by_name() - NULL: none. Inside vfs_enter() or under mount_lock. */
 struct vfs_mount *vfs_mount_by_id(struct vfs *vfs, uint32_t id);
 struct vfs_mount *vfs_mount_by_name(struct vfs *vfs, const char *name, size_t size);
+/* vfs_hold() - nobody is inside m any more but the caller, who is not inside, and nothing of it is open. Parks. vfs_unhold() lets them in. */
+void vfs_hold(struct vfs *vfs, struct vfs_mount *m);
+void vfs_unhold(struct vfs *vfs, struct vfs_mount *m);
 int vfs_mounts_init(struct vfs *vfs);
 void vfs_mounts_fini(struct vfs *vfs);
 

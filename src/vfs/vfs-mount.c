@@ -215,6 +215,21 @@ void vfs_mounts_fini(struct vfs *vfs)
 	table_free(TAKE(vfs->mounts));
 }
 
+void vfs_hold(struct vfs *vfs, struct vfs_mount *m)
+{
+	m->held = true;
+	vfs_quiesce(vfs);
+	vfs_close_mount(vfs, m);
+}
+
+/* Whatever others remember of the mount may have become wrong. */
+void vfs_unhold(struct vfs *vfs, struct vfs_mount *m)
+{
+	const struct op_event event = {.type = OP_EVENT_OVERFLOW};
+	m->held = false;
+	vfs_broadcast(vfs, &event);
+}
+
 void vfs_each_mount(struct vfs *vfs, vfs_mount_fn *fn, void *arg)
 {
 	bool more = true;

@@ -117,6 +117,8 @@ static int walk_start(struct vfs_call *c, const char **path, struct vfs_node **n
 	struct vfs_mount *m = vfs_mount_by_name(c->vfs, name.bytes, name.size);
 	if (!m)
 		return ERR_NOENT;
+	if (unlikely(m->held))
+		return ERR_DELAY;
 	*node = vfs_node_get(m->root);
 	return 0;
 }

@@ -215,7 +215,7 @@ static int may_open(struct vfs_call *c, const struct vfs_node *node, const struc
 	uint32_t want = in->access & OPEN_READ ? MAY_READ : 0;
 	if ((in->access & OPEN_WRITE) || truncates(in))
 		want |= MAY_WRITE;
-	if ((want & MAY_WRITE) && c->node->mount->read_only)
+	if ((want & MAY_WRITE) && vfs_node_read_only(c->node))
 		return ERR_ROFS;
 	return want ? access_io(c->cred, attr, vfs_node_acl(node), want, override) : 0;
 }
@@ -308,7 +308,7 @@ static int create_file(struct vfs_call *c, const struct op_open_in *in, struct o
 	asked.mask &= ~(uint64_t)ATTR_VERIFIER;
 	if (in->disposition == OPEN_EXCLUSIVE)
 		asked.mask |= ATTR_VERIFIER;
-	if (c->node->mount->read_only)
+	if (vfs_node_read_only(c->node))
 		return ERR_ROFS;
 	int err = vfs_make(c, &out->dir.post, name, &what, node);
 	if (err || !(in->attr.mask & ATTR_SIZE) || in->attr.size == 0)

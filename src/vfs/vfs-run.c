@@ -56,6 +56,12 @@ static int find_object(struct vfs_call *c, const struct op_info *info)
 	return vfs_handle_node(c->vfs, &op->obj, &c->node, &c->tag);
 }
 
+static bool refuses_changes(const struct vfs_call *c)
+{
+	bool source = c->op->code == OP_copy || c->op->code == OP_clone;
+	return (!source && vfs_node_read_only(c->node)) || (c->node2 && vfs_node_read_only(c->node2));
+}
+
 static int find_objects(struct vfs_call *c, const struct op_info *info)
 {
 	uint32_t tag;
@@ -67,10 +73,8 @@ static int find_objects(struct vfs_call *c, const struct op_info *info)
 	if (c->node2 && c->node2->mount != c->node->mount && c->op->code != OP_copy)
 		return ERR_XDEV;
 	/* Opens decide for themselves: opening what exists for reading changes nothing. */
-	bool from_to = c->op->code == OP_copy || c->op->code == OP_clone;
-	const struct vfs_node *changed = from_to ? c->node2 : c->node;
 	bool mutates = (info->flags & OP_I_MUTATES) && c->op->code != OP_open && c->op->code != OP_open_stream;
-	return mutates && changed->mount->read_only ? ERR_ROFS : 0;
+	return mutates && refuses_changes(c) ? ERR_ROFS : 0;
 }
 
 static int check_shape(const struct op *op, handler_fn *handler)
@@ -171,7 +175,7 @@ void vfs_run(struct vfs_session *s, struct vfs_step *steps, unsigned n)
 {
 	static struct vfs_payload no_payload;
 	struct vfs_call c = {.vfs = s->vfs, .session = s};
-	uint32_t phase = vfs_enter(s);
+	c.phase = vfs_enter(s);
 	int err = 0;
 	for (unsigned i = 0; i < n; i++) {
 		c.op = steps[i].op;
@@ -186,7 +190,7 @@ void vfs_run(struct vfs_session *s, struct vfs_step *steps, unsigned n)
 	}
 	if (c.node)
 		vfs_node_put(c.node);
-	vfs_leave(s, phase);
+	vfs_leave(s, c.phase);
 }
 
 const struct op_cred *vfs_call_cred(const struct vfs_call *call)

@@ -72,7 +72,7 @@ static int create(struct vfs_call *c, struct vfs_node *base, const struct vfs_na
                   struct vfs_node **stream)
 {
 	const struct op_open_stream_in *in = &c->op->in.open_stream;
-	if (base->mount->read_only)
+	if (vfs_node_read_only(base))
 		return ERR_ROFS;
 	int err = may_change(c, base, &out->base.post);
 	if (err)

@@ -39,6 +39,15 @@ int vfs_mount(struct vfs *vfs, const struct vfs_mount_spec *spec, char **why);
 /* vfs_unmount() - operations in flight finish, later ones answer ERR_STALE. Parks. ERR_NOENT. */
 int vfs_unmount(struct vfs *vfs, const char *name);
 
+/*
+ * Snapshots of a mount, for the administrator. name: 1 to 255 bytes without '/', not "." or "..". ERR_NOENT: no such mount or
+ * snapshot, ERR_EXIST, ERR_INVAL, ERR_ROFS, ERR_NOTSUPP. Park.
+ */
+int vfs_snapshot_create(struct vfs *vfs, const char *mount, const char *name, struct vfs_snapshot *made);
+int vfs_snapshot_list(struct vfs *vfs, const char *mount, vfs_snapshot_fn *fn, void *arg);
+int vfs_snapshot_remove(struct vfs *vfs, const char *mount, const char *name);
+int vfs_snapshot_rollback(struct vfs *vfs, const char *mount, const char *name);
+
 /* One session per attachment: owns opens and watches, names the replay cache's role. */
 struct vfs_session_config {
 	uint32_t role;     /* enum ring_role */

@@ -90,12 +90,10 @@ static void report(struct suite *s, const struct conform_case *c, const char *ou
 
 static void prepare_dir(struct test *t, const struct conform_case *c, const struct obj *root)
 {
-	char name[128];
-
-	snprintf(name, sizeof(name), "%s.%d", c->name, (int)getpid());
+	snprintf(t->dir_name, sizeof(t->dir_name), "%s.%d", c->name, (int)getpid());
 	as(t, &ROOT);
 	t->dir = (struct obj){0};
-	OK(fs_mkdir(t, root, name, 0777, &t->dir));
+	OK(fs_mkdir(t, root, t->dir_name, 0777, &t->dir));
 }
 
 static void drop_dir(struct test *t, const struct conform_case *c, const struct obj *root)

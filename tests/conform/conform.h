@@ -18,6 +18,7 @@ struct test {
 	const struct op_cred *as;
 	struct obj root;       /* of the file system */
 	struct obj dir;        /* of the case */
+	char dir_name[128];    /* in the root */
 	struct answer ans;     /* of the last verb */
 	uint32_t features;     /* HAS_* */
 	uint64_t random_state;
