@@ -4,7 +4,7 @@
  */
 #include <string.h>
 
-#include "backends/cairn/cairn.h"
+#include "backends/cairn/cairn-snapshot.h"
 
 #define INLINE_UNIT 512u /* in which inline data is counted as space */
 
@@ -23,7 +23,7 @@ void cairn_stamp_read(struct cairn_node *n)
 	const struct op_attr *a = &n->inode.attr;
 	uint64_t stamp = atomic_load_explicit(&n->read_time, memory_order_relaxed);
 	struct op_time last = stamp ? op_time_unpack(stamp) : a->atime;
-	if (n->cached.node.mount->read_only || a->nlink == 0)
+	if (vfs_node_read_only(&n->cached.node) || a->nlink == 0)
 		return;
 	if (op_time_cmp(last, a->mtime) > 0 && op_time_cmp(last, a->ctime) > 0)
 		return;
@@ -77,6 +77,8 @@ int cairn_getattr(struct vfs_node *node, struct op_attr *attr)
 	attr->mask = ATTR_ALL & ~(uint64_t)ATTR_FSID;
 	attr->space = (n->inode.n_blocks + n->n_dirty) * CAIRN_BLOCK_SIZE;
 	attr->space += ALIGN_UP((uint64_t)n->inode.inline_size, (uint64_t)INLINE_UNIT);
+	if (unlikely(cairn_ino(n) == CAIRN_SNAPSHOT_DIR))
+		cairn_snapshot_dir_attr(cairn_of(n), attr);
 	return 0;
 }
 
@@ -135,7 +137,7 @@ int cairn_setattr(struct vfs_node *node, const struct op_attr *set)
 int cairn_readlink(struct vfs_node *node, char *target, uint32_t *size)
 {
 	struct cairn_node *n = cairn_node(node);
-	struct meta_key key = meta_key_number(node->fileid);
+	struct meta_key key = meta_key_number(cairn_ino(n));
 	*size = OP_PATH_MAX;
 	int err = meta_get(cairn_of(n)->meta, META_INLINE, &key, target, size);
 	if (!err)

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "backends/cairn/cairn.h"
+#include "backends/cairn/cairn-snapshot.h"
 #include "base/cleanup.h"
 #include "base/cursor.h"
 
@@ -20,19 +20,35 @@ int cairn_find_entry(struct cairn_node *dir, const struct vfs_name *name, struct
 	return err ? err : cairn_entry_decode(body, size, e);
 }
 
+static bool is_snapshot_dir(const struct cairn_node *dir, const struct vfs_name *name)
+{
+	const struct cairn *fs = cairn_of(dir);
+	return cairn_ino(dir) == CAIRN_ROOT_INODE && !fs->at && fs->snapshot_dir[0] &&
+	       strlen(fs->snapshot_dir) == name->size && memcmp(fs->snapshot_dir, name->bytes, name->size) == 0;
+}
+
 int cairn_lookup(struct vfs_node *dir, const struct vfs_name *name, struct vfs_node **node)
 {
+	struct cairn_node *n = cairn_node(dir);
 	struct cairn_entry e;
-	int err = cairn_find_entry(cairn_node(dir), name, &e);
-	return err ? err : cairn_node_of_ino(dir->mount->store, e.ino, node);
+	if (unlikely(cairn_ino(n) == CAIRN_SNAPSHOT_DIR))
+		return cairn_snapshot_named(cairn_of(n), name, node);
+	int err = cairn_find_entry(n, name, &e);
+	if (err == ERR_NOENT && is_snapshot_dir(n, name))
+		return cairn_node_of_ino(cairn_of(n), CAIRN_SNAPSHOT_DIR, node);
+	return err ? err : cairn_node_of_ino(cairn_of(n), e.ino, node);
 }
 
 int cairn_parent(struct vfs_node *dir, struct vfs_node **parent)
 {
 	const struct cairn_node *n = cairn_node(dir);
+	struct cairn *fs = cairn_of(n);
 	if (n->inode.attr.nlink == 0)
 		return ERR_STALE;
-	return cairn_node_of_ino(dir->mount->store, n->inode.parent, parent);
+	/* The root of a snapshot stands in the directory of snapshots, unless it is the mount's. */
+	if (fs->at && cairn_ino(n) == CAIRN_ROOT_INODE && dir != dir->mount->root && fs->base->snapshot_dir[0])
+		return cairn_node_of_ino(fs->base, CAIRN_SNAPSHOT_DIR, parent);
+	return cairn_node_of_ino(fs, n->inode.parent, parent);
 }
 
 /* Entries copied out of one read transaction: emitting them may park. */
@@ -86,13 +102,15 @@ int cairn_readdir(struct vfs_node *node, uint64_t cookie, uint64_t *verifier, vf
 	if (cookie && *verifier && *verifier != instance)
 		return ERR_BAD_COOKIE;
 	*verifier = instance;
+	if (unlikely(cairn_ino(dir) == CAIRN_SNAPSHOT_DIR))
+		return cairn_snapshot_readdir(cairn_of(dir), cookie, emit, arg, eof);
 	CLEANUP_FREE struct page *p = malloc(sizeof(*p));
 	int err = p ? read_page(dir, cookie, p) : ERR_NOMEM;
 	while (!err && p->n) {
 		for (uint32_t i = 0; i < p->n; i++) {
 			struct vfs_name name = {p->entries[i].name, p->entries[i].size};
 			cookie = p->entries[i].cookie;
-			*eof = emit(arg, &name, cookie, p->entries[i].ino, p->entries[i].type, NULL);
+			*eof = emit(arg, &name, cookie, cairn_fileid(cairn_of(dir), p->entries[i].ino), p->entries[i].type, NULL);
 			if (!*eof)
 				return 0;
 		}

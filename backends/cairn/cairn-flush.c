@@ -5,7 +5,7 @@
  */
 #include <string.h>
 
-#include "backends/cairn/cairn.h"
+#include "backends/cairn/cairn-snapshot.h"
 #include "base/log.h"
 
 LOG_MODULE("cairn");
@@ -411,6 +411,7 @@ static void work(void *arg)
 		fiber_mutex_unlock(&fs->work_lock);
 		bool did = flush_some(fs);
 		did = cairn_reclaim_some(fs) || did;
+		did = cairn_purge_some(fs) || did;
 		fiber_mutex_lock(&fs->work_lock);
 		if (did || fs->stopping)
 			continue;
@@ -440,6 +441,7 @@ bool cairn_make_room(struct cairn *fs, uint64_t wait_ns)
 
 int cairn_work_start(struct cairn *fs)
 {
+	fs->stopping = false;
 	fiber_join_add(&fs->worker, 1);
 	int err = fiber_start(loop_current(), work, fs);
 	if (err)

@@ -33,44 +33,48 @@ struct apply {
 	uint32_t n;     /* in this one so far */
 };
 
-static int put_record(struct apply *a, enum meta_table table, MDB_val *key, uint64_t batch, const void *body, uint32_t size)
+int meta_put_value(struct meta *m, MDB_txn *txn, enum meta_table table, const struct meta_key *key, const struct meta_value *value)
 {
-	MDB_val v = {META_HEAD_SIZE + size + META_SUM_SIZE, NULL};
+	MDB_val k = meta_key_val(key), v = {META_HEAD_SIZE + value->size + META_SUM_SIZE, NULL};
 	struct cursor c;
-	int rc = mdb_put(a->txn, a->m->tables[table], key, &v, MDB_RESERVE);
+	int rc = mdb_put(txn, m->tables[table], &k, &v, MDB_RESERVE);
 	if (rc)
 		return rc;
 	cursor_init(&c, v.mv_data, v.mv_size);
 	cursor_put_u8(&c, META_RECORD_VERSION);
 	cursor_put_bytes(&c, "\0\0\0\0\0\0", 7);
-	cursor_put_le64(&c, batch);
-	cursor_put_bytes(&c, body, size);
-	cursor_put_le64(&c, meta_sum(table, key, v.mv_data, META_HEAD_SIZE + size));
+	cursor_put_le64(&c, value->batch);
+	cursor_put_bytes(&c, value->body, value->size);
+	cursor_put_le64(&c, meta_sum(table, &k, v.mv_data, META_HEAD_SIZE + value->size));
 	return 0;
 }
 
 /* The one place where a record of the tables is replaced or deleted. */
 static int apply_record(struct apply *a, enum meta_table table, const struct meta_dirty *d)
 {
-	struct meta_key key;
-	MDB_val k = {d->key_size, key.bytes};
+	struct meta_key key = {.size = d->key_size};
 	/* A copy, so that integer keys are aligned. */
 	memcpy(key.bytes, d->bytes, d->key_size);
+	MDB_val k = meta_key_val(&key);
+	int rc = meta_keep_old(a->m, a->txn, table, &k, d->batch);
+	if (rc)
+		return rc;
+	struct meta_value value = {dirty_body(d), d->size, d->batch};
 	if (!d->deleted)
-		return put_record(a, table, &k, d->batch, dirty_body(d), d->size);
-	int rc = mdb_del(a->txn, a->m->tables[table], &k, NULL);
+		return meta_put_value(a->m, a->txn, table, &key, &value);
+	rc = mdb_del(a->txn, a->m->tables[table], &k, NULL);
 	return rc == MDB_NOTFOUND ? 0 : rc;
 }
 
 static int put_counter(struct apply *a, uint64_t counter, uint64_t value)
 {
 	struct meta_key key = meta_key_number(counter);
-	MDB_val k = meta_key_val(&key);
 	uint8_t body[8];
 	struct cursor c;
 	cursor_init(&c, body, sizeof(body));
 	cursor_put_le64(&c, value);
-	return put_record(a, META_COUNTERS, &k, a->end.batch, body, sizeof(body));
+	struct meta_value record = {body, sizeof(body), a->end.batch};
+	return meta_put_value(a->m, a->txn, META_COUNTERS, &key, &record);
 }
 
 /* ---- transactions */

@@ -29,6 +29,9 @@ struct meta {
 	MDB_env *env;
 	MDB_dbi tables[META_N_TABLES];
 	struct meta_config cfg;
+	struct meta *base;                  /* of a view; all else but at is its */
+	uint64_t at;
+	_Atomic uint64_t keep;              /* records of this batch and before belong to a snapshot; 0: none do */
 	int dir_fd;
 	struct spinlock reader_lock;
 	MDB_txn *readers[META_READERS_MAX]; /* reset, ready to be renewed */
@@ -124,6 +127,14 @@ void meta_applier_stop(struct meta *m); /* parks */
 /* meta_measure() - room in the tables and on the host. meta_look_at_host() - on the host only. Both block. */
 void meta_measure(struct meta *m);
 void meta_look_at_host(struct meta *m);
+/* Puts a record with its header and checksum; LMDB's error. */
+struct meta_value {
+	const uint8_t *body;
+	uint32_t size;
+	uint64_t batch;
+};
+
+int meta_put_value(struct meta *m, MDB_txn *txn, enum meta_table table, const struct meta_key *key, const struct meta_value *value);
 /* meta_reserve() - pages kept for what frees. */
 uint64_t meta_reserve(const struct meta *m);
 
@@ -131,5 +142,13 @@ uint64_t meta_reserve(const struct meta *m);
 int64_t *meta_counter_at(struct meta *m, uint64_t counter);
 void meta_counters_init(struct meta *m);
 void meta_counters_fini(struct meta *m);
+
+/* ---- cairn-meta-history.c */
+
+/* meta_keep_old() - before a record is replaced or deleted by one of that batch; LMDB's error. */
+int meta_keep_old(struct meta *m, MDB_txn *txn, enum meta_table table, MDB_val *key, uint64_t batch);
+int meta_view_get(struct meta *view, enum meta_table table, const struct meta_key *key, void *value, uint32_t *size);
+int meta_view_scan(struct meta *view, enum meta_table table, const struct meta_key *key, enum meta_from from,
+                   meta_visit_fn *visit, void *arg);
 
 #endif

@@ -192,6 +192,8 @@ int meta_scan(struct meta *m, enum meta_table table, const struct meta_key *key,
               meta_visit_fn *visit, void *arg)
 {
 	struct merge g = {.m = m, .table = table};
+	if (m->base)
+		return meta_view_scan(m, table, key, from, visit, arg);
 	pthread_rwlock_rdlock(&m->state);
 	int err = scan(&g, key, from == META_FROM_OR_BEFORE, visit, arg);
 	pthread_rwlock_unlock(&m->state);

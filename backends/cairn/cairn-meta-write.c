@@ -201,7 +201,7 @@ static bool has_turned(struct meta *m, uint64_t batch)
 	return turned;
 }
 
-int meta_checkpoint(struct meta *m, uint64_t *batch)
+static int checkpoint(struct meta *m, uint64_t *batch, bool keep)
 {
 	int err = 0;
 	fiber_mutex_lock(&m->lock);
@@ -213,6 +213,9 @@ int meta_checkpoint(struct meta *m, uint64_t *batch)
 		want_turn(m);
 		fiber_cond_wait(&m->applied_cond, &m->lock);
 	}
+	/* What comes from now on is applied after what was turned. */
+	if (keep)
+		m->keep = *batch;
 	set_gate(m, false);
 	fiber_cond_broadcast(&m->applied_cond);
 	while (!(err = m->failed) && m->applied < *batch && !(err = m->stuck))
@@ -220,3 +223,23 @@ int meta_checkpoint(struct meta *m, uint64_t *batch)
 	fiber_mutex_unlock(&m->lock);
 	return err;
 }
+
+int meta_checkpoint(struct meta *m, uint64_t *batch)
+{
+	return checkpoint(m, batch, false);
+}
+
+int meta_snapshot(struct meta *m, uint64_t *batch)
+{
+	uint64_t before = m->keep;
+	int err = checkpoint(m, batch, true);
+	if (err)
+		m->keep = before;
+	return err;
+}
+
+void meta_keep(struct meta *m, uint64_t batch)
+{
+	m->keep = batch;
+}
+

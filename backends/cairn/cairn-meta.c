@@ -30,14 +30,17 @@ LOG_MODULE("cairn");
 static const struct {
 	const char *name;
 	unsigned flags;
+	bool latest; /* only that: old versions are not kept */
 } tables[META_N_TABLES] = {
 	[META_INODES] = {"inodes", MDB_INTEGERKEY}, [META_ENTRIES] = {"entries", 0},
 	[META_ORDER] = {"order", 0},                [META_INLINE] = {"inline", MDB_INTEGERKEY},
 	[META_EXTENTS] = {"extents", 0},            [META_XATTRS] = {"xattrs", 0},
-	[META_ORPHANS] = {"orphans", MDB_INTEGERKEY}, [META_SPACE] = {"space", MDB_INTEGERKEY},
-	[META_COUNTERS] = {"counters", MDB_INTEGERKEY}, [META_FOLDED] = {"folded", 0},
+	[META_ORPHANS] = {"orphans", MDB_INTEGERKEY}, [META_SPACE] = {"space", MDB_INTEGERKEY, true},
+	[META_COUNTERS] = {"counters", MDB_INTEGERKEY, true}, [META_FOLDED] = {"folded", 0},
 	[META_STREAMS] = {"streams", 0},
-	[META_ACLS] = {"acls", MDB_INTEGERKEY},     [META_QUOTAS] = {"quotas", 0},
+	[META_ACLS] = {"acls", MDB_INTEGERKEY},     [META_QUOTAS] = {"quotas", 0, true},
+	[META_SNAPSHOTS] = {"snapshots", MDB_INTEGERKEY, true},
+	[META_HISTORY] = {"history", 0, true},      [META_DEAD] = {"dead", 0, true},
 };
 
 /* ---- keys */
@@ -92,6 +95,11 @@ MDB_val meta_key_val(const struct meta_key *key)
 bool meta_key_is_number(enum meta_table table)
 {
 	return tables[table].flags & MDB_INTEGERKEY;
+}
+
+bool meta_is_versioned(enum meta_table table)
+{
+	return !tables[table].latest;
 }
 
 /* ---- records */
@@ -224,7 +232,7 @@ static int get_stored(struct meta *m, enum meta_table table, const struct meta_k
 /* In this order: what leaves memory meanwhile is in the tables before it does. */
 int meta_get(struct meta *m, enum meta_table table, const struct meta_key *key, void *value, uint32_t *size)
 {
-	int err = get_dirty(m, table, key, value, size);
+	int err = m->base ? meta_view_get(m, table, key, value, size) : get_dirty(m, table, key, value, size);
 	return err == ERR_AGAIN ? get_stored(m, table, key, value, size) : err;
 }
 
@@ -405,6 +413,22 @@ static int recover(struct meta *m)
 	return err;
 }
 
+static bool note_last(void *arg, const struct meta_record *r)
+{
+	*(uint64_t *)arg = r->key->number;
+	return false;
+}
+
+/* Before anything is applied. */
+static int find_keep(struct meta *m)
+{
+	struct meta_key last = meta_key_number(UINT64_MAX);
+	uint64_t keep = 0;
+	int err = meta_scan(m, META_SNAPSHOTS, &last, META_FROM_OR_BEFORE, note_last, &keep);
+	m->keep = keep;
+	return err;
+}
+
 static void init(struct meta *m, const struct meta_config *cfg)
 {
 	m->cfg = *cfg;
@@ -429,6 +453,8 @@ int meta_open(struct meta **out, const struct meta_config *cfg)
 		err = file_sync_dir(m->dir_fd);
 	if (!err)
 		err = recover(m);
+	if (!err)
+		err = find_keep(m);
 	if (!err && !cfg->read_only)
 		err = meta_applier_start(m);
 	m->running = !err && !cfg->read_only;
@@ -455,6 +481,10 @@ static int close_job(void *arg)
 void meta_close(struct meta *m)
 {
 	uint64_t batch;
+	if (m->base) {
+		free(m);
+		return;
+	}
 	if (m->running) {
 		meta_checkpoint(m, &batch);
 		meta_applier_stop(m);

@@ -42,10 +42,14 @@ enum meta_table {
 	META_STREAMS,  /* BE64 inode of the base, name */
 	META_ACLS,     /* u64 inode */
 	META_QUOTAS,   /* BE64 kind, BE64 id */
+	META_SNAPSHOTS, /* u64 batch */
+	META_HISTORY,  /* u8 table, key as it sorts as bytes, BE64 batch that ended the version */
+	META_DEAD,     /* BE64 newest snapshot that has it, BE64 inode, BE64 block of the file */
 	META_N_TABLES
 };
 
-#define META_KEY_MAX 272u
+#define META_KEY_MAX 296u
+#define META_HISTORY_EXTRA 9u /* bytes that the key of an old version has more */
 #define META_HEAD_SIZE 16u  /* version, zeros, batch */
 #define META_SUM_SIZE 8u
 #define META_RECORD_VERSION 1
@@ -53,7 +57,7 @@ enum meta_table {
 
 /* Keys of the table of counters. Part of the format: append only. */
 enum meta_counter { META_BATCH = 1, META_NEXT_INODE, META_N_INODES, META_EPOCH, META_CLEAN, META_N_ORPHANS, META_N_BLOCKS, META_SEGMENT,
-                    META_JOURNAL_AT, META_JOURNAL_SUM };
+                    META_JOURNAL_AT, META_JOURNAL_SUM, META_ROLLBACK };
 
 struct meta;
 
@@ -166,6 +170,37 @@ uint64_t meta_last(struct meta *meta);
  */
 int meta_checkpoint(struct meta *meta, uint64_t *batch);
 void meta_abandon(struct meta_txn *txn);
+
+/* ---- old versions: cairn-meta-history.c ---------------------------------------------------------- */
+
+/*
+ * meta_snapshot() - as meta_checkpoint(), and from then on what the tables have of that batch and before is kept in
+ * META_HISTORY when it is replaced or deleted. meta_keep() - only what is of batch and before is from now on; 0: nothing.
+ * At the start it is the last key of META_SNAPSHOTS.
+ */
+int meta_snapshot(struct meta *meta, uint64_t *batch);
+void meta_keep(struct meta *meta, uint64_t batch);
+/*
+ * meta_view() - the tables as they were after a batch that meta_snapshot() gave, for meta_get() and meta_scan(), which with a number in
+ * front of the keys keeps to the one where it began. Closed with meta_close(), before meta. ERR_NOMEM.
+ */
+int meta_view(struct meta *meta, uint64_t batch, struct meta **view);
+
+/* A version that ended. */
+struct meta_version {
+	enum meta_table table;
+	struct meta_key key;
+	uint64_t born;
+	uint64_t died;
+	const uint8_t *body; /* in the record */
+	uint32_t size;
+};
+
+/* meta_history_split() - a record of META_HISTORY; false: it is none. meta_history_start() - the key before all of a table. */
+bool meta_history_split(const struct meta_record *r, struct meta_version *v);
+struct meta_key meta_history_start(enum meta_table table);
+/* meta_is_versioned() - whether old versions of a table's records are kept. */
+bool meta_is_versioned(enum meta_table table);
 
 struct meta_stats {
 	uint64_t n_batches;

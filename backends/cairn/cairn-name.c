@@ -117,7 +117,7 @@ static int absent(struct cairn_node *dir, const struct vfs_name *name)
 static int create(struct vfs_node *node, const struct vfs_name *name, const struct vfs_create *what,
                   struct vfs_node **made)
 {
-	struct cairn *fs = node->mount->store;
+	struct cairn *fs = cairn_of(cairn_node(node));
 	struct edit dir = edit_of(node);
 	struct cairn_inode inode;
 	struct meta_txn txn;
@@ -155,13 +155,13 @@ int cairn_create(struct vfs_call *call, struct vfs_node *dir, const struct vfs_n
                  const struct vfs_create *what, struct vfs_node **made)
 {
 	int err = create(dir, name, what, made);
-	return err == ERR_NOSPC && cairn_make_room(dir->mount->store, CAIRN_ROOM_NS) ? create(dir, name, what, made) : err;
+	return err == ERR_NOSPC && cairn_make_room(cairn_of(cairn_node(dir)), CAIRN_ROOM_NS) ? create(dir, name, what, made) : err;
 }
 
 int cairn_create_unlinked(struct vfs_call *call, struct vfs_node *dir, const struct vfs_create *what,
                           struct vfs_node **made)
 {
-	struct cairn *fs = dir->mount->store;
+	struct cairn *fs = cairn_of(cairn_node(dir));
 	struct cairn_inode inode;
 	struct meta_txn txn;
 	struct quota_owner owner;

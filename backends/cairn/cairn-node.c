@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "backends/cairn/cairn.h"
+#include "backends/cairn/cairn-snapshot.h"
 
 #define INODES_AHEAD 4096u      /* numbers set aside by one commit */
 #define CHANGE_OF_EPOCH (1ULL << 20)
@@ -27,15 +27,20 @@ static struct cairn_node *node_new(struct cairn *fs, uint64_t ino, const struct 
 	struct cairn_node *n = calloc(1, sizeof(*n));
 	if (!n)
 		return NULL;
-	vfs_node_init(&n->cached.node, fs->mount, inode->attr.type, ino);
+	/* Before it has references: others may find it then. */
+	n->fs = fs;
+	n->ino = ino;
+	n->cached.node.read_only = fs->at || ino == CAIRN_SNAPSHOT_DIR;
+	vfs_node_init(&n->cached.node, fs->mount, inode->attr.type, cairn_fileid(fs, ino));
 	n->inode = *inode;
-	n->inode.attr.fileid = ino;
+	n->inode.attr.fileid = cairn_fileid(fs, ino);
 	n->ids = cairn_ids(inode);
 	n->charged = (int64_t)inode->n_blocks;
-	if (quota_owner(&fs->quotas, &inode->attr, NULL, &n->owner)) {
+	if (quota_owner(&fs->base->quotas, &inode->attr, NULL, &n->owner)) {
 		free(n);
 		return NULL;
 	}
+	fs->n_users++;
 	tree_init(&n->chunks);
 	list_init(&n->dirty_link);
 	/* What came before it was read or made may not be durable. */
@@ -71,7 +76,7 @@ int cairn_settle(struct vfs_node *const *nodes, uint32_t n)
 		if (nodes[i]->base)
 			batch = later_of(batch, nodes[i]->base);
 	}
-	return n ? meta_wait(cairn_of(cairn_node(nodes[0]))->meta, batch) : 0;
+	return n ? meta_wait(cairn_of(cairn_node(nodes[0]))->base->meta, batch) : 0;
 }
 
 /* Whatever others may look at is set before. */
@@ -107,11 +112,24 @@ int cairn_node_adopt(struct cairn *fs, uint64_t ino, const struct cairn_inode *i
 	return insert(fs, n, node);
 }
 
+static int make_snapshot_dir(struct cairn *fs, struct cairn_inode *inode)
+{
+	if (fs->at || !fs->snapshot_dir[0])
+		return ERR_STALE;
+	*inode = (struct cairn_inode){.parent = CAIRN_ROOT_INODE, .epoch = fs->epoch};
+	inode->attr = (struct op_attr){.type = OP_TYPE_DIR, .mode = 0555, .nlink = 2};
+	inode->attr.btime.sec = (int64_t)(fs->super.created_ns / NS_PER_SEC);
+	inode->attr.atime = inode->attr.btime;
+	return 0;
+}
+
 static int read_inode(struct cairn *fs, uint64_t ino, struct cairn_inode *inode)
 {
 	struct meta_key key = meta_key_number(ino);
 	uint8_t body[CAIRN_INODE_SIZE];
 	uint32_t size = sizeof(body);
+	if (ino == CAIRN_SNAPSHOT_DIR)
+		return make_snapshot_dir(fs, inode);
 	int err = meta_get(fs->meta, META_INODES, &key, body, &size);
 	if (err)
 		return err == ERR_NOENT ? ERR_STALE : err;
@@ -146,7 +164,7 @@ static int find_or_load(struct cairn *fs, uint64_t ino, struct vfs_node *base, u
 	pthread_mutex_t *lock = &fs->load_locks[ino % NODE_CACHE_SHARDS];
 	int err = 0;
 	pthread_mutex_lock(lock);
-	struct cached_node *cached = node_cache_find(&fs->nodes, ino);
+	struct cached_node *cached = node_cache_find(&fs->nodes, cairn_fileid(fs, ino));
 	if (cached)
 		*node = &cached->node;
 	else
@@ -157,7 +175,7 @@ static int find_or_load(struct cairn *fs, uint64_t ino, struct vfs_node *base, u
 
 int cairn_node_of_ino(struct cairn *fs, uint64_t ino, struct vfs_node **node)
 {
-	struct cached_node *cached = node_cache_find(&fs->nodes, ino);
+	struct cached_node *cached = node_cache_find(&fs->nodes, cairn_fileid(fs, ino));
 	struct vfs_node *base;
 	uint64_t parent;
 	if (cached) {
@@ -209,6 +227,7 @@ void cairn_node_destroy(struct cached_node *cached)
 		cairn_reclaim_later(fs, cairn_ino(n));
 	free(cached->node.acl);
 	free(n);
+	cairn_view_put(fs);
 	if (base) {
 		cairn_node(base)->n_streams--;
 		vfs_node_put(base);
@@ -217,27 +236,28 @@ void cairn_node_destroy(struct cached_node *cached)
 
 void cairn_node_release(struct vfs_node *node)
 {
-	struct cairn *fs = node->mount->store;
+	struct cairn *fs = cairn_of(cairn_node(node));
 	node_cache_release(&fs->nodes, &cairn_node(node)->cached);
 }
 
+/* Inode, instance, and the snapshot's batch in one. */
 uint32_t cairn_node_handle(struct vfs_node *node, uint8_t bytes[OP_HANDLE_BACKEND_MAX])
 {
-	const struct cairn *fs = node->mount->store;
-	memcpy(bytes, &node->fileid, sizeof(node->fileid));
-	memcpy(bytes + sizeof(node->fileid), &fs->instance, sizeof(fs->instance));
-	return sizeof(node->fileid) + sizeof(fs->instance);
+	const struct cairn_node *n = cairn_node(node);
+	const uint64_t parts[] = {cairn_ino(n), cairn_of(n)->instance, cairn_of(n)->at};
+	uint32_t size = cairn_of(n)->at ? sizeof(parts) : 2 * sizeof(parts[0]);
+	memcpy(bytes, parts, size);
+	return size;
 }
 
 int cairn_node_get(struct vfs_mount *m, const uint8_t *bytes, uint32_t size, struct vfs_node **node)
 {
 	struct cairn *fs = m->store;
-	uint64_t ino, instance;
-	if (size != sizeof(ino) + sizeof(instance))
+	uint64_t parts[3] = {0};
+	if (size != sizeof(parts) && size != 2 * sizeof(parts[0]))
 		return ERR_BADHANDLE;
-	memcpy(&ino, bytes, sizeof(ino));
-	memcpy(&instance, bytes + sizeof(ino), sizeof(instance));
-	if (instance != fs->instance)
+	memcpy(parts, bytes, size);
+	if (parts[1] != fs->instance)
 		return ERR_STALE;
-	return cairn_node_of_ino(fs, ino, node);
+	return parts[2] ? cairn_snapshot_node(fs, parts[2], parts[0], node) : cairn_node_of_ino(fs, parts[0], node);
 }

@@ -26,6 +26,18 @@ void cairn_reclaim_later(struct cairn *fs, uint64_t ino)
 	fiber_cond_signal(&fs->work);
 }
 
+void cairn_reclaim_forget(struct cairn *fs)
+{
+	spin_lock(&fs->dirty_lock);
+	struct cairn_gone *list = TAKE(fs->gone);
+	spin_unlock(&fs->dirty_lock);
+	for (struct cairn_gone *g; (g = list);) {
+		list = g->next;
+		free(g);
+	}
+	fs->n_orphans = 0;
+}
+
 static struct cairn_gone *take_gone(struct cairn *fs)
 {
 	spin_lock(&fs->dirty_lock);

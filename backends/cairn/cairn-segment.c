@@ -324,7 +324,7 @@ int cairn_blocks_read(struct cairn *fs, uint64_t place, struct iovec *iov, int n
 {
 	struct cairn_segment *s;
 	uint64_t at = place % CAIRN_SEGMENT_BLOCKS * CAIRN_BLOCK_SIZE;
-	int err = segment_of(fs, place, &s);
+	int err = segment_of(fs->base, place, &s);
 	while (!err && n_iov) {
 		ssize_t n = file_preadv(s->file, iov, n_iov, at);
 		if (n <= 0)

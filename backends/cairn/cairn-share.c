@@ -3,12 +3,14 @@
  * references that it ends and begins; here they become changes of that table, in the moment of the commit, and blocks
  * that nobody refers to any more become free.
  *
- * Changes of an interval are decided by what is stored, so from looking to being durable nobody else may change
- * it. Blocks with one reference are changed only by the file that has it, which its own locks see to: commits that
+ * Changes of an interval are decided by what is there, so from looking to submitting nobody else may change it. Blocks with one reference are changed only by the file that has it, which its own locks see to: commits that
  * meet no others go together. What meets shared blocks goes alone.
+ *
+ * A reference that a file had when a snapshot was made is not ended but handed on, to the table of dead references.
  */
 #include <stdlib.h>
 
+#include "backends/cairn/cairn-snapshot.h"
 #include "backends/cairn/cairn-walk.h"
 #include "base/cursor.h"
 
@@ -84,7 +86,13 @@ static int sum_up(struct deltas *d, const struct step *steps, uint32_t n)
 	return err;
 }
 
-static int make_deltas(struct deltas *d, const struct cairn_refs *refs)
+/* What a snapshot has keeps its reference when the file drops it. */
+static bool outlives(const struct cairn *fs, const struct cairn_refs *refs, const struct cairn_ref *ref)
+{
+	return ref->delta < 0 && ref->born <= fs->newest && !refs->outlived;
+}
+
+static int make_deltas(const struct cairn *fs, struct deltas *d, const struct cairn_refs *refs)
 {
 	struct step *steps = malloc(2 * (size_t)refs->n * sizeof(*steps) + 1);
 	uint32_t n = 0;
@@ -92,6 +100,8 @@ static int make_deltas(struct deltas *d, const struct cairn_refs *refs)
 	int err = steps && d->list ? 0 : ERR_NOMEM;
 	for (uint32_t i = 0; !err && i < refs->n; i++) {
 		const struct cairn_ref *ref = &refs->list[i];
+		if (outlives(fs, refs, ref))
+			continue;
 		steps[n++] = (struct step){ref->place.first, ref->delta};
 		steps[n++] = (struct step){ref->place.first + ref->place.n, -ref->delta};
 	}
@@ -201,16 +211,20 @@ static int change_counts(struct cairn *fs, struct meta_txn *txn, const struct ca
 	struct counting k = {
 		.walk = {.what = &d.ranges, .again = true}, .deltas = &d, .txn = txn, .freed = freed, .alone = refs->alone};
 	freed->n = 0;
-	int err = make_deltas(&d, refs);
+	int err = make_deltas(fs, &d, refs);
 	if (!err)
 		err = count_all(fs, &k);
 	for (uint32_t i = 0; !err && i < freed->n; i++)
 		err = cairn_hold(fs, &freed->list[i]);
+	for (uint32_t i = 0; !err && i < refs->n; i++)
+		if (outlives(fs, refs, &refs->list[i]))
+			cairn_put_dead(txn, fs->newest, &refs->list[i]);
 	deltas_fini(&d);
 	return err;
 }
 
-static int commit_locked(struct cairn *fs, struct meta_txn *txn, const struct cairn_refs *refs, struct cairn_ranges *freed)
+static int submit_locked(struct cairn *fs, struct meta_txn *txn, const struct cairn_refs *refs, struct cairn_ranges *freed,
+                         uint64_t *batch)
 {
 	struct meta_txn counts;
 	meta_begin(&counts);
@@ -221,7 +235,7 @@ static int commit_locked(struct cairn *fs, struct meta_txn *txn, const struct ca
 	}
 	meta_add(&counts, META_N_BLOCKS, -(int64_t)cairn_ranges_total(freed));
 	meta_append(txn, &counts);
-	return meta_commit(fs->meta, txn);
+	return meta_submit(fs->meta, txn, batch);
 }
 
 static void lock_refs(struct cairn *fs, bool alone)
@@ -242,13 +256,14 @@ static void unlock_refs(struct cairn *fs, bool alone)
 
 int cairn_refs_commit(struct cairn *fs, struct meta_txn *txn, struct cairn_refs *refs, struct cairn_ranges *freed)
 {
+	uint64_t batch;
 	int err = ERR_AGAIN;
 	if (refs->n == 0)
 		return meta_commit(fs->meta, txn);
 	while (err == ERR_AGAIN) {
 		bool alone = refs->alone;
 		lock_refs(fs, alone);
-		err = commit_locked(fs, txn, refs, freed);
+		err = submit_locked(fs, txn, refs, freed, &batch);
 		unlock_refs(fs, alone);
 		if (err == ERR_AGAIN && alone)
 			err = ERR_IO;
@@ -256,5 +271,5 @@ int cairn_refs_commit(struct cairn *fs, struct meta_txn *txn, struct cairn_refs 
 	}
 	if (err)
 		meta_abandon(txn);
-	return err;
+	return err ? err : meta_wait(fs->meta, batch);
 }

@@ -16,12 +16,12 @@
 #define PAGE_ENTRIES 32u
 #define RECORD_SIZE 16u
 
-static struct meta_key key_of(const struct vfs_node *base, const struct vfs_name *name)
+static struct meta_key key_of(struct vfs_node *base, const struct vfs_name *name)
 {
-	return meta_key_name(base->fileid, name->bytes, name->size);
+	return meta_key_name(cairn_ino(cairn_node(base)), name->bytes, name->size);
 }
 
-static void put_record(struct meta_txn *txn, const struct vfs_node *base, const struct vfs_name *name, uint64_t ino)
+static void put_record(struct meta_txn *txn, struct vfs_node *base, const struct vfs_name *name, uint64_t ino)
 {
 	struct meta_key key = key_of(base, name);
 	uint8_t body[RECORD_SIZE];
@@ -32,7 +32,7 @@ static void put_record(struct meta_txn *txn, const struct vfs_node *base, const 
 	meta_put(txn, META_STREAMS, &key, body, sizeof(body));
 }
 
-static void delete_record(struct meta_txn *txn, const struct vfs_node *base, const struct vfs_name *name)
+static void delete_record(struct meta_txn *txn, struct vfs_node *base, const struct vfs_name *name)
 {
 	struct meta_key key = key_of(base, name);
 	meta_delete(txn, META_STREAMS, &key);
@@ -56,7 +56,7 @@ int cairn_find_stream(struct vfs_node *base, const struct vfs_name *name, struct
 {
 	uint64_t ino;
 	int err = find_ino(base, name, &ino);
-	return err ? err : cairn_node_of_ino(base->mount->store, ino, stream);
+	return err ? err : cairn_node_of_ino(cairn_of(cairn_node(base)), ino, stream);
 }
 
 /* ---- what a change of a stream does to its base */
@@ -113,7 +113,7 @@ static bool take_stream(void *arg, const struct meta_record *r)
 static int read_page(struct vfs_node *base, struct page *p)
 {
 	struct meta_key key = key_of(base, &p->after);
-	p->base = base->fileid;
+	p->base = cairn_ino(cairn_node(base));
 	p->n = 0;
 	return meta_scan(cairn_of(cairn_node(base))->meta, META_STREAMS, &key, META_FROM, take_stream, p);
 }
@@ -124,7 +124,7 @@ static int emit_one(struct vfs_node *base, const struct vfs_stream *named, vfs_e
 	struct vfs_stream s = *named;
 	struct vfs_node *node;
 	struct op_attr attr;
-	int err = cairn_node_of_ino(base->mount->store, s.fileid, &node);
+	int err = cairn_node_of_ino(cairn_of(cairn_node(base)), s.fileid, &node);
 	if (err)
 		return err == ERR_STALE ? ERR_IO : err;
 	cairn_getattr(node, &attr);
@@ -171,8 +171,8 @@ static bool count_one(void *arg, const struct meta_record *r)
 
 static int check_room(struct vfs_node *base, const struct vfs_name *name)
 {
-	struct page p = {.base = base->fileid};
-	struct meta_key key = meta_key_name(base->fileid, "", 0);
+	struct page p = {.base = cairn_ino(cairn_node(base))};
+	struct meta_key key = meta_key_name(cairn_ino(cairn_node(base)), "", 0);
 	uint64_t ino;
 	int err = find_ino(base, name, &ino);
 	if (err != ERR_NOENT)
@@ -183,7 +183,7 @@ static int check_room(struct vfs_node *base, const struct vfs_name *name)
 
 static int create(struct vfs_node *base, const struct vfs_name *name, struct vfs_node **stream)
 {
-	struct cairn *fs = base->mount->store;
+	struct cairn *fs = cairn_of(cairn_node(base));
 	const struct op_attr *of_base = &cairn_node(base)->inode.attr;
 	/* Whom it counts for; all else it shows is its base's. */
 	struct op_attr attr = {.mask = ATTR_PROJECT, .uid = of_base->uid, .gid = of_base->gid, .project = of_base->project};
@@ -199,7 +199,7 @@ static int create(struct vfs_node *base, const struct vfs_name *name, struct vfs
 		return err;
 	cairn_inode_init(fs, ino, &what, &inode);
 	inode.flags |= CAIRN_STREAM;
-	inode.parent = base->fileid;
+	inode.parent = cairn_ino(cairn_node(base));
 	err = cairn_quota_new(fs, &inode, cairn_node(base), &owner);
 	if (err)
 		return err;
@@ -220,7 +220,7 @@ static int create(struct vfs_node *base, const struct vfs_name *name, struct vfs
 int cairn_create_stream(struct vfs_node *base, const struct vfs_name *name, struct vfs_node **stream)
 {
 	int err = create(base, name, stream);
-	return err == ERR_NOSPC && cairn_make_room(base->mount->store, CAIRN_ROOM_NS) ? create(base, name, stream) : err;
+	return err == ERR_NOSPC && cairn_make_room(cairn_of(cairn_node(base)), CAIRN_ROOM_NS) ? create(base, name, stream) : err;
 }
 
 /* The stream is going to have no name: what is stored of it is an orphan until nobody uses it. */
@@ -264,7 +264,7 @@ int cairn_rename_stream(struct vfs_node *stream, const struct vfs_name *from, co
 	if (target)
 		inode = put_removed(&txn, cairn_node(target));
 	delete_record(&txn, stream->base, from);
-	put_record(&txn, stream->base, to, stream->fileid);
+	put_record(&txn, stream->base, to, cairn_ino(cairn_node(stream)));
 	int err = cairn_commit_with(cairn_node(stream->base), &txn);
 	if (!err && target)
 		show_removed(cairn_node(target), &inode);

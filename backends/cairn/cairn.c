@@ -1,5 +1,5 @@
 /* The store: mounting with its options, statistics, unmounting, and the table of what cairn can do. */
-#include "backends/cairn/cairn.h"
+#include "backends/cairn/cairn-snapshot.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -31,6 +31,8 @@ static const struct backend_option options[] = {
 	{"journal", "size", "0", "with create: bytes of the journal; 0: as fits the capacity, 128M at most"},
 	{"cache", "size", "64M", "unstable writes kept in memory at most"},
 	{"inodes", "number", "65536", "inodes kept in memory that nobody uses"},
+	{"snapshot", "text", "", "mount this snapshot; the mount must be read-only"},
+	{"snapshot_dir", "text", ".snapshot", "name of the directory of snapshots in the root, which listings don't show; no: there is none"},
 	{NULL},
 };
 
@@ -40,6 +42,8 @@ struct mount_options {
 	struct cairn_store_options store;
 	uint64_t cache;
 	uint64_t n_inodes;
+	const char *snapshot;
+	const char *snapshot_dir;
 };
 
 static int say(char **why, int err, const char *what, const char *detail)
@@ -63,6 +67,10 @@ static int parse_option(struct mount_options *mo, const struct vfs_option *o)
 		return str_parse_size(o->value, &mo->store.journal_size);
 	else if (strcmp(o->key, "cache") == 0)
 		return str_parse_size(o->value, &mo->cache);
+	else if (strcmp(o->key, "snapshot") == 0)
+		mo->snapshot = o->value;
+	else if (strcmp(o->key, "snapshot_dir") == 0)
+		mo->snapshot_dir = o->value;
 	else if (strcmp(o->key, "inodes") == 0)
 		return str_parse_u64(o->value, IDLE_NODES_MIN, IDLE_NODES_MAX, &mo->n_inodes);
 	else
@@ -72,7 +80,7 @@ static int parse_option(struct mount_options *mo, const struct vfs_option *o)
 
 static int parse_options(struct mount_options *mo, const struct vfs_option *o, char **why)
 {
-	*mo = (struct mount_options){.cache = CACHE_DEFAULT, .n_inodes = IDLE_NODES_DEFAULT};
+	*mo = (struct mount_options){.cache = CACHE_DEFAULT, .n_inodes = IDLE_NODES_DEFAULT, .snapshot = "", .snapshot_dir = ".snapshot"};
 	for (; o->key; o++) {
 		int err = parse_option(mo, o);
 		if (err)
@@ -81,7 +89,10 @@ static int parse_options(struct mount_options *mo, const struct vfs_option *o, c
 	if (!mo->path)
 		return say(why, ERR_INVAL, "option 'path' is missing", "the store's directory");
 	mo->cache = MAX(mo->cache, CACHE_MIN);
-	return 0;
+	if (strcmp(mo->snapshot_dir, "no") == 0)
+		mo->snapshot_dir = "";
+	bool bad = strchr(mo->snapshot_dir, '/') || strlen(mo->snapshot_dir) > OP_NAME_MAX;
+	return bad ? say(why, ERR_INVAL, "not a valid value of option", "snapshot_dir") : 0;
 }
 
 /* ---- opening */
@@ -196,6 +207,21 @@ static int read_counters(struct cairn *fs)
 	return begin_epoch(fs, v[4] != 0);
 }
 
+/* A snapshot's root instead of the store's. */
+static int mount_snapshot(struct cairn *fs, const char *text)
+{
+	struct vfs_name name = {text, (uint32_t)strlen(text)};
+	struct vfs_node *root;
+	if (!fs->mount->read_only)
+		return ERR_ROFS;
+	int err = cairn_snapshot_named(fs, &name, &root);
+	if (err)
+		return err;
+	vfs_node_put(fs->mount->root);
+	fs->mount->root = root;
+	return 0;
+}
+
 static int load_store(struct cairn *fs, const char *path)
 {
 	int err = loop_block(open_data, fs);
@@ -207,6 +233,10 @@ static int load_store(struct cairn *fs, const char *path)
 		err = cairn_quota_load(fs);
 	if (!err)
 		err = cairn_segments_init(fs);
+	if (!err)
+		err = cairn_snapshots_find(fs);
+	if (!err)
+		err = cairn_rollback_resume(fs);
 	if (!err)
 		err = cairn_node_of_ino(fs, CAIRN_ROOT_INODE, &fs->mount->root);
 	if (!err && !fs->mount->read_only)
@@ -220,13 +250,11 @@ static int load_store(struct cairn *fs, const char *path)
 
 static void store_free(struct cairn *fs)
 {
+	cairn_snapshots_fini(fs);
+	cairn_purge_fini(fs);
 	node_cache_fini(&fs->nodes);
 	block_drop_store(fs->cache, fs->cache_store);
-	while (fs->gone) {
-		struct cairn_gone *g = fs->gone;
-		fs->gone = g->next;
-		free(g);
-	}
+	cairn_reclaim_forget(fs);
 	cairn_segments_fini(fs);
 	quota_fini(&fs->quotas);
 	if (fs->meta)
@@ -236,6 +264,7 @@ static void store_free(struct cairn *fs)
 	close_lock(fs);
 	for (size_t i = 0; i < NODE_CACHE_SHARDS; i++)
 		pthread_mutex_destroy(&fs->load_locks[i]);
+	pthread_mutex_destroy(&fs->snapshots_lock);
 	free(fs);
 }
 
@@ -245,6 +274,7 @@ static struct cairn *store_new(struct vfs_mount *m, const struct mount_options *
 	if (!fs)
 		return NULL;
 	memset(fs, 0, sizeof(*fs));
+	fs->base = fs;
 	fs->mount = m;
 	fs->cache = m->cache;
 	fs->cache_store = block_cache_store(m->cache);
@@ -252,6 +282,9 @@ static struct cairn *store_new(struct vfs_mount *m, const struct mount_options *
 	fs->dirty_max = mo->cache / CAIRN_BLOCK_SIZE;
 	list_init(&fs->dirty);
 	quota_init(&fs->quotas);
+	list_init(&fs->snapshots);
+	pthread_mutex_init(&fs->snapshots_lock, NULL);
+	str_copy(fs->snapshot_dir, sizeof(fs->snapshot_dir), mo->snapshot_dir);
 	node_cache_init(&fs->nodes, (uint32_t)mo->n_inodes, cairn_node_destroy);
 	for (size_t i = 0; i < NODE_CACHE_SHARDS; i++)
 		pthread_mutex_init(&fs->load_locks[i], NULL);
@@ -275,6 +308,8 @@ static int mount_store(struct vfs_mount *m, const struct vfs_option *opt, char *
 		err = load_store(fs, mo.path);
 		if (err)
 			say(why, err, mo.path, err_text(err));
+		else if (*mo.snapshot && (err = mount_snapshot(fs, mo.snapshot)))
+			say(why, err, err == ERR_ROFS ? "a snapshot can be mounted only read-only" : "there is no snapshot", mo.snapshot);
 	}
 	if (err) {
 		if (m->root)
@@ -353,6 +388,10 @@ const struct backend_ops cairn_backend = {
 	.unmount = unmount_store,
 	.statfs = statfs_store,
 	.sync = sync_store,
+	.snapshot_create = cairn_snapshot_create,
+	.snapshot_list = cairn_snapshot_list,
+	.snapshot_remove = cairn_snapshot_remove,
+	.snapshot_rollback = cairn_snapshot_rollback,
 	.settle = cairn_settle,
 	.stats = cairn_stats,
 	.scrub = cairn_scrub,

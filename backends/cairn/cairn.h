@@ -30,6 +30,7 @@
 #include "vfs/quota.h"
 
 #define CAIRN_ROOT_INODE 1
+#define CAIRN_SNAPSHOT_DIR (1ULL << 62) /* no inode: the directory of snapshots */
 #define CAIRN_CHUNK_BLOCKS BLOCKS_PER_PAGE
 #define CAIRN_NO_BLOCK UINT64_MAX
 #define CAIRN_BLOCKS_MAX (1ULL << 51) /* of a file: 2^63 bytes */
@@ -123,7 +124,13 @@ struct cairn_ranges {
 	uint32_t max;
 };
 
+struct cairn_purge;
+
 struct cairn {
+	struct cairn *base;           /* of a view: the store; else itself */
+	uint64_t at;                  /* of a view: the snapshot's batch; else 0 */
+	uint64_t fileid_bits;         /* of a view: what its nodes' fileids have besides the inode's number */
+	_Atomic uint64_t n_users;     /* of a view: its nodes, and who looks for one */
 	struct vfs_mount *mount;
 	struct meta *meta;
 	struct block_cache *cache;
@@ -174,6 +181,15 @@ struct cairn {
 	bool stopping;
 	_Atomic uint64_t n_orphans;
 	struct cairn_scrub *scrub;    /* cairn-scrub.h */
+	char snapshot_dir[OP_NAME_MAX + 1]; /* in the root; "": none */
+	struct fiber_mutex snapshot_mutex; /* one change of the list at a time, or a step of the purge */
+	pthread_mutex_t snapshots_lock; /* guards the list, its views and what tells its changes */
+	struct list snapshots;        /* struct cairn_snapshot */
+	struct op_time snapshots_time;
+	uint64_t n_snapshot_changes;
+	uint64_t newest;              /* batch of the newest snapshot, 0: none; changed with refs_lock exclusively */
+	bool purge_wanted;
+	struct cairn_purge *purge;    /* guarded by snapshot_mutex */
 };
 
 struct cairn_gone {
@@ -206,6 +222,8 @@ struct cairn_ids {
 
 struct cairn_node {
 	struct cached_node cached;
+	struct cairn *fs;            /* the store, or the view that it is seen through */
+	uint64_t ino;
 	struct cairn_inode inode;
 	_Atomic uint64_t read_time;  /* the access time if not 0: stamped under the shared lock; seconds << 30 | nanoseconds */
 	struct fiber_mutex flush_lock;
@@ -239,12 +257,17 @@ static inline struct cairn_node *cairn_node(struct vfs_node *node)
 
 static inline struct cairn *cairn_of(const struct cairn_node *n)
 {
-	return n->cached.node.mount->store;
+	return n->fs;
 }
 
 static inline uint64_t cairn_ino(const struct cairn_node *n)
 {
-	return n->cached.node.fileid;
+	return n->ino;
+}
+
+static inline uint64_t cairn_fileid(const struct cairn *fs, uint64_t ino)
+{
+	return ino | fs->fileid_bits;
 }
 
 static inline uint64_t cairn_blocks(uint64_t bytes)
@@ -331,7 +354,8 @@ struct cairn_refs {
 	struct cairn_ref *list;
 	uint32_t n;
 	uint32_t max;
-	bool alone; /* there may be shared blocks among them: a hint, set by cairn_refs_commit() */
+	bool alone;    /* there may be shared blocks among them: a hint, set by cairn_refs_commit() */
+	bool outlived; /* what ends was in the table of dead references */
 };
 
 /* An interval of the store's blocks as the table of space has it. */
@@ -449,6 +473,8 @@ int cairn_throttle(struct cairn_node *n);
 
 /* ---- cairn-reclaim.c: inodes without names */
 
+/* cairn_reclaim_forget() - empties the queue. */
+void cairn_reclaim_forget(struct cairn *fs);
 void cairn_reclaim_later(struct cairn *fs, uint64_t ino);
 /* cairn_reclaim_some() - frees queued inodes; false: none was left. Parks. */
 bool cairn_reclaim_some(struct cairn *fs);

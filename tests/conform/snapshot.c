@@ -30,23 +30,31 @@ static int drop(struct test *t, const char *name)
 	return named(t, OP_snapshot_remove, name);
 }
 
-/* Whether a snapshot of that name is listed as whole. */
-static bool is_listed(struct test *t, const char *name)
+static int list(struct test *t, const char *name, bool *found)
 {
 	struct op *op = ops_new(t, OP_snapshot_list, &t->root);
 	struct client_buf *buf = ops_payload(t, op, NULL, ROOM);
 	struct op_snapshot head;
 	uint32_t at_byte = 0;
-	bool found = false;
+	int err = ops_run(t, op);
 
-	OK(ops_run(t, op));
-	for (; at_byte < op->out.snapshot_list.size; at_byte += head.record_size) {
+	*found = false;
+	for (; !err && at_byte < op->out.snapshot_list.size; at_byte += head.record_size) {
 		memcpy(&head, buf->data + at_byte, sizeof(head));
-		found |= head.state == SNAPSHOT_READY && head.name_size == strlen(name) &&
+		*found |= head.state == SNAPSHOT_READY && head.name_size == strlen(name) &&
 		         !memcmp(buf->data + at_byte + sizeof(head), name, head.name_size);
 	}
 	ops_put(t, op);
 	client_buf_put(t->drv->client(t), buf);
+	return err;
+}
+
+/* Whether a snapshot of that name is listed as whole. */
+static bool is_listed(struct test *t, const char *name)
+{
+	bool found;
+
+	OK(list(t, name, &found));
 	return found;
 }
 
@@ -55,9 +63,14 @@ static bool a_snapshot(struct test *t, const char *name, struct obj *dir)
 {
 	char path[300];
 	int err = create(t, name);
+	bool found;
 
-	if (err == ERR_NOTSUPP)
+	if (err == ERR_NOTSUPP) {
+		FAILS(ERR_NOTSUPP, list(t, name, &found));
+		FAILS(ERR_NOTSUPP, drop(t, name));
+		FAILS(ERR_NOTSUPP, named(t, OP_snapshot_rollback, name));
 		return false;
+	}
 	if (!OK(err))
 		return false;
 	snprintf(path, sizeof(path), ".snapshot/%s/%s", name, t->dir_name);
