@@ -47,12 +47,24 @@ static int refer(struct undo *u, const struct cairn_extent *e, uint64_t ino, int
 
 /* ---- one record */
 
+/* Whom an inode counts for. */
+static int charge(struct undo *u, const struct meta_record *r, int sign)
+{
+	struct cairn_inode inode;
+	int err = cairn_inode_decode(r->body, r->size, &inode);
+	if (!err)
+		cairn_quota_put_inode(&u->txn, &inode, sign);
+	return err;
+}
+
 static int drop(struct undo *u, const struct meta_record *r)
 {
 	struct cairn_extent e;
 	int err = u->table == META_EXTENTS ? cairn_extent_decode(r, &e) : 0;
 	if (!err && u->table == META_EXTENTS)
 		err = refer(u, &e, meta_key_first(r->key), -1);
+	if (!err && u->table == META_INODES)
+		err = charge(u, r, -1);
 	meta_delete(&u->txn, u->table, r->key);
 	return err;
 }
@@ -63,7 +75,7 @@ static int put(struct undo *u, const struct meta_record *r)
 	struct cairn_extent e;
 	if (u->table != META_EXTENTS) {
 		meta_put(&u->txn, u->table, r->key, r->body, r->size);
-		return 0;
+		return u->table == META_INODES ? charge(u, r, 1) : 0;
 	}
 	int err = cairn_extent_decode(r, &e);
 	if (err)
@@ -246,7 +258,9 @@ static int run(struct cairn *fs, uint64_t at)
 		return err;
 	fs->n_inodes = (uint64_t)inodes;
 	fs->n_blocks = (uint64_t)blocks;
-	return 0;
+	quota_fini(&fs->quotas);
+	quota_init(&fs->quotas);
+	return cairn_quota_load(fs);
 }
 
 int cairn_rollback_resume(struct cairn *fs)

@@ -19,13 +19,14 @@
 #define CAIRN_INCOMPAT_LITTLE64 (1ULL << 0) /* tables written by a little-endian 64-bit machine */
 #define CAIRN_INCOMPAT_JOURNAL (1ULL << 1)  /* what the tables do not have yet is in a journal */
 #define CAIRN_INCOMPAT_SHARED (1ULL << 2)   /* blocks may have several references */
+#define CAIRN_INCOMPAT_SNAPSHOTS (1ULL << 3) /* there may be snapshots */
 #define CAIRN_INCOMPAT_FOLDED (1ULL << 4)   /* the table of folded names is kept */
 #define CAIRN_INCOMPAT_STREAMS (1ULL << 5)  /* the table of streams */
 #define CAIRN_INCOMPAT_ACLS (1ULL << 6)     /* inodes may have ACLs */
 #define CAIRN_INCOMPAT_QUOTAS (1ULL << 7)   /* usage is counted by owner, group and project */
 #define CAIRN_INCOMPAT_MADE \
-	(CAIRN_INCOMPAT_LITTLE64 | CAIRN_INCOMPAT_JOURNAL | CAIRN_INCOMPAT_SHARED | CAIRN_INCOMPAT_FOLDED | \
-	 CAIRN_INCOMPAT_STREAMS | CAIRN_INCOMPAT_ACLS | CAIRN_INCOMPAT_QUOTAS) /* new stores have all of these */
+	(CAIRN_INCOMPAT_LITTLE64 | CAIRN_INCOMPAT_JOURNAL | CAIRN_INCOMPAT_SHARED | CAIRN_INCOMPAT_SNAPSHOTS | \
+	 CAIRN_INCOMPAT_FOLDED | CAIRN_INCOMPAT_STREAMS | CAIRN_INCOMPAT_ACLS | CAIRN_INCOMPAT_QUOTAS) /* new stores have all of these */
 #define CAIRN_INCOMPAT_KNOWN CAIRN_INCOMPAT_MADE
 #define CAIRN_RO_COMPAT_KNOWN 0ULL
 
