@@ -184,6 +184,8 @@ static void check_kept(void *arg)
 Test(cairn, acls_limits_and_usage_outlast_a_restart)
 {
 	run(check_kept);
+}
+
 /* ---- data ahead of its flush, and ahead of its reader */
 
 static const char *const make_large[] = {"create=yes", "capacity=64M", "cache=32M", NULL};
