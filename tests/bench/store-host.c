@@ -55,7 +55,7 @@ static struct vfs *open_store(void)
 {
 	struct vfs_mount_spec spec = {
 		.id = 1, .name = HOST_MOUNT, .backend = host.spec->backend, .options = host.spec->options};
-	struct vfs_config cfg = {0};
+	struct vfs_config cfg = {.cache_size = host.opt->cache_size};
 	struct vfs *vfs;
 	char *why = NULL;
 

@@ -3,11 +3,13 @@
  * wall seconds, CPU seconds of the processes that serve and call, latencies of one step in microseconds (50, 99, 99.9 %),
  * bytes that the device was told to write until everything was in place, bytes of memory that were added.
  *
- *	store-load [OPTION]... TARGET DIR ROW[:IN-FLIGHT[:DIRECTORY]]...
+ *	store-load [OPTION]... TARGET DIR ROW[:IN-FLIGHT[:NAME]]...
  *
  * Opening is the first row. Device counters are those of the whole device: nobody else should write to it meanwhile.
  */
 #include <err.h>
+#include <fcntl.h>
+#include <ftw.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
@@ -20,7 +22,7 @@
 
 #include "tests/bench/store-load.h"
 
-enum { NAME_SIZE = 48, LIST_ENTRIES = 1000, SECTOR = 512 };
+enum { NAME_SIZE = 48, LIST_ENTRIES = 1000, SECTOR = 512, FORGET_LEVELS = 3 };
 #define SCATTER 2654435761ULL /* a prime: i * SCATTER % n visits everything once */
 
 static struct store_options opt = {
@@ -28,7 +30,7 @@ static struct store_options opt = {
 static const struct target *target;
 uint8_t store_payload[STORE_IO_MAX];
 static struct worker workers[STORE_WORKERS_MAX];
-static const char *row_dir;
+static const char *row_name; /* of its directory, or large file */
 static uint64_t n_created; /* by the last "create", from n_files on, or "insert" */
 
 /* Places in the large directory that "readdir" has passed. */
@@ -81,13 +83,13 @@ static const char *name_of(uint64_t i, char name[NAME_SIZE])
 
 static uint64_t step_enter(struct worker *w, uint64_t i)
 {
-	target->enter(w, row_dir);
+	target->enter(w, row_name);
 	return 1;
 }
 
 static uint64_t step_open_file(struct worker *w, uint64_t i)
 {
-	target->open_file(w);
+	target->open_file(w, row_name);
 	return 1;
 }
 
@@ -169,7 +171,8 @@ static uint64_t step_list(struct worker *w, uint64_t i)
 
 static uint64_t step_page(struct worker *w, uint64_t i)
 {
-	uint64_t at = cookies.list[draw(w, cookies.n)];
+	/* The last place is the end, the one before it may have fewer entries behind it. */
+	uint64_t at = cookies.list[draw(w, MAX(cookies.n, (size_t)3) - 2)];
 	target->list(w, &at, STORE_PAGE, false);
 	return 1;
 }
@@ -354,20 +357,37 @@ static void run_row(const struct row *row, const char *label, unsigned depth)
 	print_result(label, &r);
 }
 
-/* ROW[:IN-FLIGHT[:DIRECTORY]] */
+/* Takes a file's bytes out of the host's memory. */
+static int forget_file(const char *path, const struct stat *st, int type, struct FTW *at)
+{
+	int fd = type == FTW_F && at->level <= FORGET_LEVELS ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+
+	if (fd >= 0) {
+		fdatasync(fd);
+		posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+		close(fd);
+	}
+	return at->level > FORGET_LEVELS ? FTW_SKIP_SIBLINGS : FTW_CONTINUE;
+}
+
+/* ROW[:IN-FLIGHT[:NAME]] */
 static void run_spec(const char *spec)
 {
 	char text[64], *rest = text;
 
 	if (strcmp(spec, "kill") == 0)
 		raise(SIGKILL);
+	if (strcmp(spec, "forget") == 0) {
+		nftw(opt.dir, forget_file, 16, FTW_PHYS | FTW_ACTIONRETVAL);
+		return;
+	}
 	if (strlen(spec) >= sizeof(text))
 		errx(2, "too long: %s", spec);
 	strcpy(text, spec);
 	const char *name = strsep(&rest, ":"), *in_flight = strsep(&rest, ":");
 	unsigned depth = in_flight ? (unsigned)atoi(in_flight) : 1;
-	row_dir = rest ? rest : "many";
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		row_name = rest ? rest : rows[i].flags & ROW_FILE ? "big" : "many";
 		if (strcmp(rows[i].name, name) == 0 && depth > 0 && depth <= STORE_WORKERS_MAX) {
 			run_row(&rows[i], spec, depth);
 			return;
@@ -378,10 +398,10 @@ static void run_spec(const char *spec)
 
 static _Noreturn void usage(void)
 {
-	fprintf(stderr, "usage: store-load [-l LOOPS] [-r] [-n FILES] [-f FIRST] [-z FILE_SIZE] [-h HOT_SIZE] [-s SECONDS] "
-	                "[-N NODES] TARGET DIR ROW[:IN-FLIGHT[:DIRECTORY]]...\n"
+	fprintf(stderr, "usage: store-load [-l LOOPS] [-r] [-n FILES] [-f FIRST] [-z FILE_SIZE] [-h HOT_SIZE] [-c CACHE_SIZE] [-s SECONDS] "
+	                "[-N NODES] TARGET DIR ROW[:IN-FLIGHT[:NAME]]...\n"
 	                "targets: posix cairn memfs; -r: the store in a process of its own; -f: files that are there\n"
-	                "rows: kill");
+	                "rows: forget kill");
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
 		fprintf(stderr, " %s", rows[i].name);
 	fprintf(stderr, "\n");
@@ -408,6 +428,9 @@ static bool parse_option(int o)
 	case 'h':
 		opt.hot_size = strtoull(optarg, NULL, 0);
 		return opt.hot_size >= STORE_BLOCK;
+	case 'c':
+		opt.cache_size = strtoull(optarg, NULL, 0);
+		return true;
 	case 's':
 		opt.seconds = atof(optarg);
 		return opt.seconds > 0;
@@ -434,7 +457,7 @@ int main(int argc, char **argv)
 	struct result opening = {.n_ops = 1};
 	int o;
 
-	while ((o = getopt(argc, argv, "l:rn:f:z:h:s:N:")) != -1)
+	while ((o = getopt(argc, argv, "l:rn:f:z:h:c:s:N:")) != -1)
 		if (!parse_option(o))
 			usage();
 	if (argc - optind < 2)

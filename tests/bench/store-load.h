@@ -22,6 +22,7 @@ struct store_options {
 	uint64_t file_size;  /* bytes of the large file */
 	uint64_t hot_size;   /* bytes of it that small reads touch */
 	double seconds;      /* of a row that is bounded by time */
+	uint64_t cache_size; /* bytes of files that a store of ours keeps in memory at most; 0: as it likes */
 	uint64_t n_nodes;    /* inodes that a store of ours keeps in memory; 0: as it likes */
 };
 
@@ -66,8 +67,8 @@ struct target {
 	void (*remove)(struct worker *w, const char *name); /* durable */
 	/* Up to n entries after *cookie, which moves on; 0: the end. */
 	unsigned (*list)(struct worker *w, uint64_t *cookie, unsigned n, bool attributes);
-	/* One large file at the top, made when it is missing; the others are about it. */
-	void (*open_file)(struct worker *w);
+	/* A large file at the top, made when it is missing; the others are about it. */
+	void (*open_file)(struct worker *w, const char *name);
 	void (*read)(struct worker *w, uint64_t offset, uint32_t size);
 	void (*write)(struct worker *w, uint64_t offset, uint32_t size, bool durable);
 	void (*commit)(struct worker *w); /* the file */

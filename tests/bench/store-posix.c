@@ -146,12 +146,12 @@ static unsigned posix_list(struct worker *w, uint64_t *cookie, unsigned n, bool 
 
 /* ---- the large file */
 
-static void posix_open_file(struct worker *w)
+static void posix_open_file(struct worker *w, const char *name)
 {
 	close_fd(&file_fd);
-	file_fd = openat(top_fd, "big", O_CREAT | O_RDWR | O_CLOEXEC, 0644);
+	file_fd = openat(top_fd, name, O_CREAT | O_RDWR | O_CLOEXEC, 0644);
 	if (file_fd < 0)
-		err(1, "big");
+		err(1, "%s", name);
 }
 
 static void posix_read(struct worker *w, uint64_t offset, uint32_t size)

@@ -186,10 +186,10 @@ static unsigned vfs_list(struct worker *w, uint64_t *cookie, unsigned n, bool at
 
 /* ---- the large file ------------------------------------------------------------------------ */
 
-static void vfs_open_file(struct worker *w)
+static void vfs_open_file(struct worker *w, const char *name)
 {
 	find_root(w);
-	struct op *op = begin_create(w, &root, "big", OPEN_UNCHECKED);
+	struct op *op = begin_create(w, &root, name, OPEN_UNCHECKED);
 	call(w, op);
 	file = op->out.open.obj;
 	end(w, op);
