@@ -95,6 +95,9 @@ int chimerad_register_verbs(struct chimerad *d);
 /* -- backends.c -- */
 int chimerad_register_backends(struct chimerad *d);
 
+/* -- quotas.c -- */
+int chimerad_register_quotas(struct chimerad *d);
+
 /* ---- inline-nfs.c -------------------------------------------------------------------------- */
 
 /* chimerad_inline_nfs_start() - where [nfs] host is inline: a server on each loop, over the local transport. */

@@ -120,6 +120,8 @@ void ctl_output(const struct ctl_command *cmd, const struct json_value *body);
 int ctl_read_file(struct ctl_command *cmd);
 int ctl_config_check(struct ctl_command *cmd);
 int ctl_completion(struct ctl_command *cmd);
+/* ctl_quota_who() - the name in WHO as a number. */
+int ctl_quota_who(struct ctl_command *cmd);
 const char *ctl_socket(struct ctl_command *cmd);
 
 /* -- help.c -- */

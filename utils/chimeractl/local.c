@@ -1,4 +1,6 @@
 /* What needs no server: reading files, checking the configuration, finding the socket, completion scripts. */
+#include <grp.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,6 +9,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/ini.h"
+#include "base/str.h"
 #include "chimerad/config.h"
 #include "utils/chimeractl/chimeractl.h"
 
@@ -21,6 +24,30 @@ static bool read_stream(FILE *f, struct bytes *out)
 	}
 	bytes_terminate(out);
 	return !ferror(f) && !bytes_failed(out);
+}
+
+/* The number of a name that is one, or that this system knows; -1: neither. */
+static int64_t id_of(const char *kind, size_t size, const char *name)
+{
+	uint64_t id;
+	if (str_parse_u64(name, 0, UINT32_MAX, &id) == 0)
+		return (int64_t)id;
+	const struct passwd *user = size == 4 && memcmp(kind, "user", 4) == 0 ? getpwnam(name) : NULL;
+	const struct group *group = size == 5 && memcmp(kind, "group", 5) == 0 ? getgrnam(name) : NULL;
+	return user ? (int64_t)user->pw_uid : group ? (int64_t)group->gr_gid : -1;
+}
+
+int ctl_quota_who(struct ctl_command *cmd)
+{
+	const char *who = control_message_get(&cmd->message, "who"), *colon = who ? strchr(who, ':') : NULL;
+	size_t size = colon ? (size_t)(colon - who) : 0;
+	int64_t id = colon ? id_of(who, size, colon + 1) : -1;
+	if (id < 0) {
+		fprintf(stderr, "chimeractl: %s: no such user, group or project; user:NAME, group:NAME or project:NUMBER is wanted\n", who);
+		return CTL_USAGE;
+	}
+	char *text = arena_printf(&cmd->arena, "%.*s:%lld", (int)size, who, (long long)id);
+	return text && control_message_add(&cmd->message, "id", text) ? CTL_DONE : CTL_FAILED;
 }
 
 int ctl_read_file(struct ctl_command *cmd)

@@ -48,6 +48,19 @@ static const struct ctl_option grow_options[] = {
 	{"capacity", "SIZE", "capacity", "Bytes of file data at most; not less than is used; 0: as much as the host has. Required."},
 };
 
+static const struct ctl_option quota_list_options[] = {
+	{"kind", "KIND", "kind", "Only those of users, groups or projects: user, group or project."},
+};
+static const struct ctl_option quota_options[] = {
+	{"soft", "SIZE", "soft", "Bytes that may be exceeded until the grace is over; 0: no such limit."},
+	{"hard", "SIZE", "hard", "Bytes that are never exceeded; 0: no such limit."},
+	{"grace", "TIME", "grace", "How long soft may be exceeded, as 12h or 7d. Default: 7d."},
+	{"soft-inodes", "NUMBER", "soft-inodes", "As --soft, of files and directories."},
+	{"hard-inodes", "NUMBER", "hard-inodes", "As --hard, of files and directories."},
+	{"inode-grace", "TIME", "inode-grace", "As --grace, of files and directories."},
+	{"path", "DIRECTORY", "path", "A directory of the mount that becomes the project's: what is made there counts for it."},
+};
+
 #define OBJECT_VERBS(thing)                                                                              \
 	{.name = "list", .shape = SHAPE_LIST, .help = "List every " thing "."},                          \
 		{.name = "show", .operands = {"NAME"}, .operand_keys = {"name"}, .shape = SHAPE_OBJECT,  \
@@ -111,6 +124,16 @@ static const struct ctl_verb backend_verbs[] = {
 	 .help = "Verify every record and every block of data of a mount's store, in the background."},
 	{.name = "grow", .operands = {"MOUNT"}, .operand_keys = {"name"}, .shape = SHAPE_OBJECT, COUNT_AS(grow_options),
 	 .help = "Change the capacity of a mount's store, at once and for good."},
+};
+static const struct ctl_verb quota_verbs[] = {
+	{.name = "list", .operands = {"MOUNT"}, .operand_keys = {"name"}, .shape = SHAPE_LIST, COUNT_AS(quota_list_options),
+	 .help = "List all who have anything in a mount's store, or limits there."},
+	{.name = "show", .operands = {"MOUNT", "WHO"}, .operand_keys = {"name", "who"}, .shape = SHAPE_OBJECT,
+	 .prepare = ctl_quota_who, .help = "Show usage and limits of a user, group or project."},
+	{.name = "set", .operands = {"MOUNT", "WHO"}, .operand_keys = {"name", "who"}, .shape = SHAPE_OBJECT, COUNT_AS(quota_options),
+	 .prepare = ctl_quota_who, .help = "Set limits, at once and for good; those that are not given stay as they are."},
+	{.name = "delete", .operands = {"MOUNT", "WHO"}, .operand_keys = {"name", "who"}, .shape = SHAPE_NOTHING,
+	 .prepare = ctl_quota_who, .help = "Take all limits of a user, group or project away."},
 };
 static const struct ctl_verb export_verbs[] = {OBJECT_VERBS("export")};
 static const struct ctl_verb client_verbs[] = {
@@ -182,6 +205,19 @@ static const struct ctl_column backend_columns[] = {
 	{"USED", "used_bytes", CELL_SIZE, false}, {"FILES", "files", CELL_TEXT, false},     {"SCRUB", "scrub", CELL_TEXT, false},
 	{"DAMAGED", "damaged", CELL_TEXT, false}, {"READ-ONLY", "read_only", CELL_BOOL, true},
 };
+static const struct ctl_column quota_columns[] = {
+	{"WHO", "name", CELL_TEXT, false},
+	{"USED", "bytes.used", CELL_SIZE, false},
+	{"SOFT", "bytes.soft", CELL_SIZE, false},
+	{"HARD", "bytes.hard", CELL_SIZE, false},
+	{"GRACE", "bytes.grace_ns", CELL_DURATION, true},
+	{"UNTIL", "bytes.until", CELL_TIME, false},
+	{"INODES", "inodes.used", CELL_TEXT, false},
+	{"SOFT", "inodes.soft", CELL_TEXT, false},
+	{"HARD", "inodes.hard", CELL_TEXT, false},
+	{"GRACE", "inodes.grace_ns", CELL_DURATION, true},
+	{"UNTIL", "inodes.until", CELL_TIME, false},
+};
 static const struct ctl_column export_columns[] = {
 	{"NAME", "name", CELL_TEXT, false},   {"MOUNT", "mount", CELL_TEXT, false}, {"PATH", "path", CELL_TEXT, false},
 	{"CLIENTS", "clients", CELL_LIST, false}, {"ID", "id", CELL_TEXT, true},
@@ -226,6 +262,7 @@ const struct ctl_noun ctl_nouns[] = {
 	{"status", "The server as a whole.", COUNT(status_verbs), COUNT(status_columns)},
 	{"mount", "Stores that the server has opened.", COUNT(mount_verbs), COUNT(mount_columns)},
 	{"backend", "The stores behind the mounts.", COUNT(backend_verbs), COUNT(backend_columns)},
+	{"quota", "What users, groups and projects may take of a store.", COUNT(quota_verbs), COUNT(quota_columns)},
 	{"export", "Directories that NFS clients may mount.", COUNT(export_verbs), COUNT(export_columns)},
 	{"client", "Clients of the protocol daemons.", COUNT(client_verbs), COUNT(client_columns)},
 	{"ring", "Attachments of the protocol daemons.", COUNT(ring_verbs), COUNT(ring_columns)},
