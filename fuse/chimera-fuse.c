@@ -58,10 +58,23 @@ static int open_source(struct mnt *m)
 	return err;
 }
 
+/* In a snapshot the mount's directory of them comes first. */
+static char *root_path(const struct mnt_options *opt)
+{
+	size_t mount = strcspn(opt->source, "/");
+	char *path;
+	if (opt->store)
+		return strdup("store");
+	if (!opt->snapshot)
+		return strdup(opt->source);
+	int n = asprintf(&path, "%.*s/.snapshot/%s%s", (int)mount, opt->source, opt->snapshot, opt->source + mount);
+	return n < 0 ? NULL : path;
+}
+
 static int look_up_root(struct mnt *m)
 {
-	const char *path = m->opt.store ? "store" : m->opt.source;
-	size_t size = strlen(path);
+	CLEANUP_FREE char *path = root_path(&m->opt);
+	size_t size = path ? strlen(path) : SIZE_MAX;
 	struct client_buf *buf = client_buf_alloc(m->client, OP_PATH_MAX, 0);
 	struct op *op = client_op(m->client, OP_lookup_path);
 	int err = !buf ? ERR_NOMEM : size > OP_PATH_MAX ? ERR_NAMETOOLONG : 0;
@@ -78,7 +91,7 @@ static int look_up_root(struct mnt *m)
 	if (!err)
 		m->root = mnt_node_get(m, &op->out.lookup_path.obj);
 	if (err)
-		log_error("%s: %s", path, err_text(err));
+		log_error("%s: %s", path ? path : m->opt.source, err_text(err));
 	client_op_put(m->client, op);
 	client_buf_put(m->client, buf);
 	return err ? err : m->root ? 0 : ERR_NOMEM;

@@ -23,6 +23,7 @@ static const char usage[] =
 	"  -c, --config FILE   chimera.conf, which says where chimerad is reached\n"
 	"  -s, --socket PATH   chimerad's attach socket\n"
 	"      --store SPEC    open this store here, such as memfs: or linux:/srv/data\n"
+	"      --snapshot NAME show the store, or the mount, as it was then\n"
 	"  -o OPTION[,...]     ro, allow_other, attr_timeout=SECONDS, writeback ...: see chimera-fuse(8)\n"
 	"  -f, --foreground    stay in the foreground (the default)\n"
 	"  -d, --detach        go to the background when the mount is there\n"
@@ -115,6 +116,12 @@ static void set_config(struct mnt_options *opt, const char *value)
 	set_text(&opt->config, value);
 }
 
+static void set_snapshot(struct mnt_options *opt, const char *value)
+{
+	set_text(&opt->snapshot, value);
+	opt->read_only = true;
+}
+
 static void ignore(struct mnt_options *opt, const char *value)
 {
 }
@@ -133,6 +140,7 @@ static const struct choice choices[] = {
 	{"reconnect", set_reconnect, true},
 	{"socket", set_socket, true},
 	{"config", set_config, true},
+	{"snapshot", set_snapshot, true},
 	/* What fstab has for mount(8) and systemd. */
 	{"defaults", ignore, false},
 	{"_netdev", ignore, false},
@@ -176,12 +184,13 @@ static int apply_o(struct mnt_options *opt, char *list)
 
 /* ---- the command line */
 
-enum { OPT_STORE = 256 };
+enum { OPT_STORE = 256, OPT_SNAPSHOT };
 
 static const struct option long_options[] = {
 	{"config", required_argument, NULL, 'c'},
 	{"socket", required_argument, NULL, 's'},
 	{"store", required_argument, NULL, OPT_STORE},
+	{"snapshot", required_argument, NULL, OPT_SNAPSHOT},
 	{"foreground", no_argument, NULL, 'f'},
 	{"detach", no_argument, NULL, 'd'},
 	{"help", no_argument, NULL, 'h'},
@@ -202,6 +211,9 @@ static int apply_option(struct mnt_options *opt, int c)
 	case OPT_STORE:
 		set_text(&opt->source, optarg);
 		opt->store = true;
+		return 0;
+	case OPT_SNAPSHOT:
+		set_snapshot(opt, optarg);
 		return 0;
 	case 'o':
 		return apply_o(opt, optarg) ? 3 : 0;
@@ -269,12 +281,15 @@ int mnt_options_parse(struct mnt_options *opt, int argc, char **argv)
 		return 3;
 	}
 	set_text(&opt->dir, argv[optind]);
+	/* Whatever other options say. */
+	opt->read_only = opt->read_only || opt->snapshot;
 	return find_socket(opt);
 }
 
 void mnt_options_free(struct mnt_options *opt)
 {
 	free(opt->source);
+	free(opt->snapshot);
 	free(opt->dir);
 	free(opt->socket);
 	free(opt->config);

@@ -12,12 +12,14 @@
 #define OPTIONS_MAX 16
 
 /* Cuts spec in place. A first piece without '=' is the path. */
-static int parse_spec(char *spec, struct vfs_option *options)
+static int parse_spec(char *spec, struct vfs_option *options, const char *snapshot)
 {
 	char *piece;
 	for (int n = 0; n < OPTIONS_MAX; n++) {
 		piece = str_next(&spec, ',');
 		if (!piece || (n == 0 && !*piece && !spec)) {
+			if (snapshot)
+				options[n++] = (struct vfs_option){"snapshot", snapshot};
 			options[n] = (struct vfs_option){NULL, NULL};
 			return 0;
 		}
@@ -34,10 +36,10 @@ static int parse_spec(char *spec, struct vfs_option *options)
 int mnt_store_open(struct mnt *m, char **why)
 {
 	const struct vfs_config cfg = {.cache_size = m->opt.cache_size};
-	struct vfs_option options[OPTIONS_MAX + 1];
+	struct vfs_option options[OPTIONS_MAX + 2];
 	CLEANUP_FREE char *spec = strdup(m->opt.source);
 	char *colon = spec ? strchr(spec, ':') : NULL;
-	if (!colon || parse_spec(colon + 1, options)) {
+	if (!colon || parse_spec(colon + 1, options, m->opt.snapshot)) {
 		*why = strdup("a store is BACKEND:[PATH][,KEY=VALUE]...");
 		return ERR_INVAL;
 	}

@@ -27,6 +27,7 @@ struct mnt_options {
 	char *socket;      /* chimerad's attach socket */
 	char *config;      /* chimera.conf */
 	char *fuse_opts;   /* what goes to libfuse and the kernel, comma-separated */
+	char *snapshot;    /* what is mounted is as it was in this one; NULL: as it is */
 	bool store;        /* source is a store */
 	bool detach;
 	bool read_only;

@@ -94,6 +94,8 @@ uint32_t chimerad_clients_count(struct chimerad_clients *clients);
 int chimerad_register_verbs(struct chimerad *d);
 /* -- backends.c -- */
 int chimerad_register_backends(struct chimerad *d);
+/* chimerad_register_snapshots() - snapshots.c: the noun snapshot. */
+int chimerad_register_snapshots(struct chimerad *d);
 
 /* -- quotas.c -- */
 int chimerad_register_quotas(struct chimerad *d);

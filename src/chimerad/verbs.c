@@ -196,6 +196,8 @@ int chimerad_register_verbs(struct chimerad *d)
 	if (!err)
 		err = chimerad_register_quotas(d);
 	if (!err)
+		err = chimerad_register_snapshots(d);
+	if (!err)
 		err = control_register_log(d->control);
 	return err ? err : config_register_control(d->control, d->config);
 }

@@ -135,6 +135,31 @@ static const struct ctl_verb quota_verbs[] = {
 	{.name = "delete", .operands = {"MOUNT", "WHO"}, .operand_keys = {"name", "who"}, .shape = SHAPE_NOTHING,
 	 .prepare = ctl_quota_who, .help = "Take all limits of a user, group or project away."},
 };
+static const struct ctl_option delete_snapshot_options[] = {
+	{"if-exists", NULL, "if-exists", "Succeed, changing nothing, when there is none."},
+	{"wait", NULL, "wait", "Wait until its room was given back, with a line of progress on a terminal."},
+};
+#define ONE_SNAPSHOT .operands = {"MOUNT", "NAME"}, .operand_keys = {"mount", "name"}
+static const struct ctl_verb snapshot_verbs[] = {
+	{.name = "list", .operands = {"MOUNT"}, .operand_keys = {"mount"}, .shape = SHAPE_LIST,
+	 .help = "List the snapshots of a mount's store, oldest first."},
+	{.name = "show", ONE_SNAPSHOT, .shape = SHAPE_OBJECT, .help = "Show one snapshot."},
+	{.name = "create", ONE_SNAPSHOT, .shape = SHAPE_OBJECT, COUNT_AS(create_options),
+	 .help = "Keep the store as it is now under a name."},
+	{.name = "rollback", ONE_SNAPSHOT, .shape = SHAPE_OBJECT,
+	 .help = "Make the store what it was then. What was written since is lost, unless a later snapshot has it."},
+	{.name = "delete", ONE_SNAPSHOT, .shape = SHAPE_NOTHING, COUNT_AS(delete_snapshot_options),
+	 .help = "Delete the snapshot. Its room is given back in the background."},
+};
+static const struct ctl_column snapshot_columns[] = {
+	{"NAME", "name", CELL_TEXT, false},
+	{"CREATED", "created", CELL_TIME, false},
+	{"STATE", "state", CELL_TEXT, false},
+	{"DONE", "done_records", CELL_TEXT, true},
+	{"OF", "total_records", CELL_TEXT, true},
+	{"MOUNT", "mount", CELL_TEXT, true},
+	{"ID", "id", CELL_TEXT, true},
+};
 static const struct ctl_verb export_verbs[] = {OBJECT_VERBS("export")};
 static const struct ctl_verb client_verbs[] = {
 	{.name = "list", .shape = SHAPE_LIST, .help = "List the clients that protocol daemons serve now."},
@@ -263,6 +288,7 @@ const struct ctl_noun ctl_nouns[] = {
 	{"mount", "Stores that the server has opened.", COUNT(mount_verbs), COUNT(mount_columns)},
 	{"backend", "The stores behind the mounts.", COUNT(backend_verbs), COUNT(backend_columns)},
 	{"quota", "What users, groups and projects may take of a store.", COUNT(quota_verbs), COUNT(quota_columns)},
+	{"snapshot", "Stores as they were.", COUNT(snapshot_verbs), COUNT(snapshot_columns)},
 	{"export", "Directories that NFS clients may mount.", COUNT(export_verbs), COUNT(export_columns)},
 	{"client", "Clients of the protocol daemons.", COUNT(client_verbs), COUNT(client_columns)},
 	{"ring", "Attachments of the protocol daemons.", COUNT(ring_verbs), COUNT(ring_columns)},
