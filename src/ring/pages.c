@@ -17,6 +17,7 @@
 
 #define GRANULE_SIZE 4096u
 #define GRANULES_ALL 0xffffu
+#define HUGE_SIZE (2u << 20)
 #define HOT_MAX 1024u /* 64 MiB */
 
 struct chunk {
@@ -66,13 +67,33 @@ static uint32_t pop(struct pages *p, struct stack *s)
 	return chunk;
 }
 
+/*
+ * Where the system lets shared memory have huge pages on request, the arena asks for them: a disk reads into them in
+ * fewer and larger pieces. For that the mapping has to be aligned to them.
+ */
+static uint8_t *map_aligned(int fd, uint64_t size)
+{
+	uint8_t *room = mmap(NULL, size + HUGE_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (room == MAP_FAILED)
+		return room;
+	uint8_t *base = (uint8_t *)ALIGN_UP((uintptr_t)room, (uintptr_t)HUGE_SIZE);
+	munmap(room, (size_t)(base - room));
+	munmap(base + size, (size_t)(room + HUGE_SIZE - base));
+	uint8_t *map = mmap(base, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE | MAP_FIXED, fd, 0);
+	if (map == MAP_FAILED)
+		munmap(base, size);
+	else
+		madvise(map, size, MADV_HUGEPAGE);
+	return map;
+}
+
 static int map_arena(struct pages *p)
 {
 	uint64_t size = pages_size(p);
 	p->fd = memfd_create("chimera-pages", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (p->fd < 0 || ftruncate(p->fd, (off_t)size) < 0)
 		return ERR_NOMEM;
-	p->base = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, p->fd, 0);
+	p->base = map_aligned(p->fd, size);
 	if (p->base == MAP_FAILED)
 		return ERR_NOMEM;
 	if (fcntl(p->fd, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL) < 0)
