@@ -393,8 +393,8 @@ static void begin_anew(struct meta *m)
 	uint64_t last = m->journal.file ? journal_last(&m->journal) : 0;
 	m->applied = m->durable = m->last = MAX(last, (uint64_t)info.me_last_txnid);
 	m->batch = m->durable + 1;
-	m->by_journal = true;
-	m->salvaged = true;
+	journal_restart(&m->journal, m->durable);
+	m->by_journal = m->salvaged = true;
 }
 
 static int recover(struct meta *m)
@@ -429,6 +429,16 @@ static int find_keep(struct meta *m)
 	return err;
 }
 
+/* From now on the tables say where the journal goes on. */
+static int settle_anew(struct meta *m)
+{
+	struct meta_txn txn;
+	meta_begin(&txn);
+	txn.frees = true;
+	meta_set(&txn, META_BATCH, (int64_t)m->durable);
+	return meta_commit(m, &txn);
+}
+
 static void init(struct meta *m, const struct meta_config *cfg)
 {
 	m->cfg = *cfg;
@@ -458,6 +468,8 @@ int meta_open(struct meta **out, const struct meta_config *cfg)
 	if (!err && !cfg->read_only)
 		err = meta_applier_start(m);
 	m->running = !err && !cfg->read_only;
+	if (m->running && m->by_journal)
+		err = settle_anew(m);
 	if (err) {
 		meta_close(m);
 		return err;
@@ -507,6 +519,8 @@ void meta_raise_batch(struct meta *m, uint64_t batch)
 	pthread_rwlock_wrlock(&m->state);
 	if (batch >= m->batch) {
 		m->batch = batch + 1;
+		m->durable = m->last = batch;
+		journal_restart(&m->journal, batch);
 		m->by_journal = true;
 	}
 	pthread_rwlock_unlock(&m->state);

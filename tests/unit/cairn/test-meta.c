@@ -1,0 +1,449 @@
+/*
+ * Shows that the metadata store keeps its contract: what was committed is there after an end by force, in whole
+ * transactions and in order, and reads, scans and read-only opening see the journal, memory and tables as one.
+ */
+#include <criterion/criterion.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "backends/cairn/cairn-meta-impl.h"
+#include "base/hash.h"
+#include "harness.h"
+
+enum { KEYS = 240, DIRS = 4, BODY_MAX = 700, STEPS = 400, LARGE = 300 << 10 };
+#define STEP_COUNTER META_SEGMENT /* how many transactions were made */
+
+/* A state is what so many transactions have made of nothing. */
+struct model {
+	uint32_t sizes[KEYS]; /* 0: absent, else one more than the body has */
+	uint64_t seeds[KEYS];
+};
+
+struct rig {
+	char dir[64], path[80];
+	struct meta *meta;
+	uint64_t seed;
+	uint64_t from, to; /* transactions to make */
+	bool read_only, salvage, ordered;
+	struct model model;
+};
+
+/* Also in a process of its own, where the test framework must not be called. */
+static void must(bool holds, const char *what)
+{
+	if (holds)
+		return;
+	fprintf(stderr, "does not hold: %s\n", what);
+	_exit(3);
+}
+
+#define MUST(holds) must(holds, #holds)
+
+static uint64_t drawn(const struct rig *r, uint64_t step, uint64_t what)
+{
+	return hash_u64(hash_u64(r->seed + step) ^ what * 0x9e3779b97f4a7c15ULL);
+}
+
+static struct meta_key key_of(uint32_t i)
+{
+	char name[40];
+	snprintf(name, sizeof(name), i % 3 ? "name-%u" : "n%u-a-longer-name-of-that-kind", i / DIRS);
+	return meta_key_name(i % DIRS + 1, name, (uint32_t)strlen(name));
+}
+
+static void fill(uint64_t seed, uint32_t size, uint8_t *body)
+{
+	for (uint32_t i = 0; i < size; i++)
+		body[i] = (uint8_t)hash_u64(seed + i / 8) + (uint8_t)i;
+}
+
+/* The changes of one transaction, into the model, and if there is one into txn. */
+static void make_step(struct rig *r, uint64_t step, struct meta_txn *txn)
+{
+	uint8_t body[BODY_MAX];
+	uint32_t n = 1 + (uint32_t)(drawn(r, step, 0) % 8);
+	for (uint32_t c = 0; c < n; c++) {
+		uint64_t random = drawn(r, step, c + 1);
+		uint32_t i = (uint32_t)(random % KEYS), size = (uint32_t)(random >> 16) % BODY_MAX;
+		struct meta_key key = key_of(i);
+		bool deletes = (random >> 40) % 3 == 0;
+		r->model.sizes[i] = deletes ? 0 : size + 1;
+		r->model.seeds[i] = random;
+		if (!txn)
+			continue;
+		fill(random, size, body);
+		if (deletes)
+			meta_delete(txn, META_XATTRS, &key);
+		else
+			meta_put(txn, META_XATTRS, &key, body, size);
+	}
+}
+
+static void open_rig(struct rig *r)
+{
+	struct meta_config cfg = {.dir = r->path, .size_max = 64 << 20, .read_only = r->read_only, .salvage = r->salvage};
+	MUST(meta_open(&r->meta, &cfg) == 0);
+}
+
+/* What does not fit into the journal by far. */
+static void commit_large(struct rig *r, uint64_t step)
+{
+	static uint8_t body[4096];
+	struct meta_txn txn;
+	meta_begin(&txn);
+	for (uint32_t i = 0; i < LARGE / sizeof(body); i++) {
+		struct meta_key key = meta_key_number(i);
+		memset(body, (int)(step + i), sizeof(body));
+		meta_put(&txn, META_INLINE, &key, body, sizeof(body));
+	}
+	MUST(meta_commit(r->meta, &txn) == 0);
+}
+
+static void work(void *arg)
+{
+	struct rig *r = arg;
+	uint64_t batch, last = 0;
+	open_rig(r);
+	for (uint64_t step = r->from; step < r->to; step++) {
+		struct meta_txn txn;
+		meta_begin(&txn);
+		make_step(r, step, &txn);
+		meta_add(&txn, STEP_COUNTER, 1);
+		MUST(meta_submit(r->meta, &txn, &batch) == 0);
+		MUST(batch >= last);
+		last = batch;
+		if (drawn(r, step, 20) % 4)
+			MUST(meta_wait(r->meta, batch) == 0);
+		if (drawn(r, step, 21) % 60 == 0)
+			commit_large(r, step);
+		if (drawn(r, step, 22) % 50 == 0)
+			MUST(meta_checkpoint(r->meta, &batch) == 0);
+	}
+	MUST(meta_wait(r->meta, last) == 0);
+	if (r->ordered)
+		meta_close(r->meta);
+}
+
+/* ---- looking */
+
+static void check_get(struct rig *r, uint32_t i)
+{
+	struct meta_key key = key_of(i);
+	uint8_t body[BODY_MAX], wanted[BODY_MAX];
+	uint32_t size = sizeof(body);
+	int err = meta_get(r->meta, META_XATTRS, &key, body, &size);
+	MUST(err == (r->model.sizes[i] ? 0 : ERR_NOENT));
+	if (err)
+		return;
+	MUST(size == r->model.sizes[i] - 1);
+	fill(r->model.seeds[i], size, wanted);
+	MUST(memcmp(body, wanted, size) == 0);
+}
+
+struct seen {
+	uint32_t n;
+	struct meta_key last, first;
+};
+
+static int key_cmp(const struct meta_key *a, const struct meta_key *b)
+{
+	int c = memcmp(a->bytes, b->bytes, MIN(a->size, b->size));
+	return c ? c : (int)a->size - (int)b->size;
+}
+
+static bool see(void *arg, const struct meta_record *rec)
+{
+	struct seen *s = arg;
+	MUST(s->n == 0 || key_cmp(&s->last, rec->key) < 0);
+	s->last = *rec->key;
+	if (s->n++ == 0)
+		s->first = *rec->key;
+	return true;
+}
+
+/* From each key on, and from the one before it, scans give what the model has. */
+static void check_scans(struct rig *r, uint32_t from)
+{
+	struct meta_key start = key_of(from);
+	uint32_t after = 0;
+	const struct meta_key *before = NULL;
+	static struct meta_key keys[KEYS];
+	for (uint32_t i = 0; i < KEYS; i++) {
+		keys[i] = key_of(i);
+		int c = r->model.sizes[i] ? key_cmp(&keys[i], &start) : 1;
+		after += r->model.sizes[i] && c >= 0;
+		if (r->model.sizes[i] && c <= 0 && (!before || key_cmp(before, &keys[i]) < 0))
+			before = &keys[i];
+	}
+	struct seen s = {.n = 0};
+	MUST(meta_scan(r->meta, META_XATTRS, &start, META_FROM, see, &s) == 0);
+	MUST(s.n == after);
+	s.n = 0;
+	MUST(meta_scan(r->meta, META_XATTRS, &start, META_FROM_OR_BEFORE, see, &s) == 0);
+	if (before)
+		MUST(key_cmp(&s.first, before) == 0);
+	else
+		MUST(s.n == after);
+}
+
+static void check_state(struct rig *r)
+{
+	int64_t n;
+	MUST(meta_counter(r->meta, STEP_COUNTER, &n) == 0);
+	MUST((uint64_t)n >= r->to);
+	memset(&r->model, 0, sizeof(r->model));
+	for (uint64_t step = 0; step < (uint64_t)n; step++)
+		make_step(r, step, NULL);
+	for (uint32_t i = 0; i < KEYS; i++)
+		check_get(r, i);
+	for (uint32_t i = 0; i < KEYS; i += 7)
+		check_scans(r, i);
+	r->to = (uint64_t)n;
+}
+
+static void look(void *arg)
+{
+	struct rig *r = arg;
+	open_rig(r);
+	check_state(r);
+	meta_close(r->meta);
+}
+
+/* ---- rigs */
+
+static void make_store(void *arg)
+{
+	struct rig *r = arg;
+	struct cairn_store_options opt = {.meta_size = 64 << 20, .journal_size = 128 << 10};
+	char *why = NULL;
+	MUST(cairn_store_create(r->dir, &opt, &why) == 0);
+	/* The tables are made by the first who may write. */
+	open_rig(r);
+	meta_close(r->meta);
+}
+
+/* A process of its own does it and ends without closing anything. */
+static void run(struct rig *r, void (*body)(void *arg))
+{
+	int status;
+	fflush(NULL);
+	pid_t pid = fork();
+	if (pid == 0) {
+		bench_in_loop(body, r);
+		_exit(0);
+	}
+	cr_assert(pid > 0 && waitpid(pid, &status, 0) == pid && status == 0);
+}
+
+static struct rig *rig_create(uint64_t seed)
+{
+	struct rig *r = mmap(NULL, sizeof(*r), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	cr_assert_neq(r, MAP_FAILED);
+	*r = (struct rig){.dir = "/tmp/test-meta-XXXXXX", .seed = seed};
+	cr_assert_not_null(mkdtemp(r->dir));
+	snprintf(r->path, sizeof(r->path), "%s/meta", r->dir);
+	run(r, make_store);
+	return r;
+}
+
+static void rig_destroy(struct rig *r)
+{
+	bench_remove_dir(r->dir);
+	munmap(r, sizeof(*r));
+}
+
+Test(meta, is_there_after_an_end_by_force)
+{
+	struct rig *r = rig_create(1);
+	for (uint64_t to = 30; to < STEPS; to += 37) {
+		r->from = r->to;
+		r->to = MAX(to, r->from);
+		run(r, work);
+		if (to % 2)
+			run(r, look);
+		r->read_only = true;
+		run(r, look);
+		r->read_only = false;
+	}
+	run(r, look);
+	rig_destroy(r);
+}
+
+static void mixed(void *arg)
+{
+	struct rig *r = arg;
+	uint64_t batch;
+	r->to = 120;
+	work(r);
+	check_state(r);
+	MUST(meta_checkpoint(r->meta, &batch) == 0);
+	MUST(batch == meta_last(r->meta));
+	check_state(r);
+	meta_close(r->meta);
+	open_rig(r);
+	check_state(r);
+	meta_close(r->meta);
+}
+
+Test(meta, memory_and_tables_are_one)
+{
+	for (uint64_t seed = 10; seed < 14; seed++) {
+		struct rig *r = rig_create(seed);
+		run(r, mixed);
+		rig_destroy(r);
+	}
+}
+
+static uint64_t sum_of(const struct rig *r, const char *file)
+{
+	char path[128];
+	snprintf(path, sizeof(path), "%s/%s", r->dir, file);
+	int fd = open(path, O_RDONLY);
+	off_t size = lseek(fd, 0, SEEK_END);
+	uint8_t *all = malloc((size_t)size);
+	cr_assert(fd >= 0 && pread(fd, all, (size_t)size, 0) == size);
+	uint64_t sum = hash_bytes(all, (size_t)size);
+	free(all);
+	close(fd);
+	return sum;
+}
+
+Test(meta, reading_only_writes_nothing)
+{
+	struct rig *r = rig_create(2);
+	r->to = 25;
+	run(r, work);
+	uint64_t tables = sum_of(r, "meta/data.mdb"), journal = sum_of(r, "journal");
+	r->read_only = true;
+	run(r, look);
+	cr_assert_eq(sum_of(r, "meta/data.mdb"), tables);
+	cr_assert_eq(sum_of(r, "journal"), journal);
+	rig_destroy(r);
+}
+
+/* ---- damage */
+
+static void commit_some(void *arg)
+{
+	struct rig *r = arg;
+	struct meta_key key = meta_key_number(7);
+	open_rig(r);
+	for (uint64_t i = 1; i <= 10; i++) {
+		struct meta_txn txn;
+		meta_begin(&txn);
+		meta_put(&txn, META_INODES, &key, &i, sizeof(i));
+		MUST(meta_commit(r->meta, &txn) == 0);
+	}
+}
+
+/* Each of those batches has a block of the journal; the first block is the file's own. */
+static void flip(const struct rig *r, uint32_t batch)
+{
+	char path[128];
+	uint8_t byte;
+	snprintf(path, sizeof(path), "%s/journal", r->dir);
+	int fd = open(path, O_RDWR);
+	off_t at = (off_t)batch * JOURNAL_BLOCK + JOURNAL_HEAD_SIZE + 3;
+	cr_assert(fd >= 0 && pread(fd, &byte, 1, at) == 1);
+	byte ^= 4;
+	cr_assert(pwrite(fd, &byte, 1, at) == 1);
+	close(fd);
+}
+
+static uint64_t value_of(struct rig *r)
+{
+	struct meta_key key = meta_key_number(7);
+	uint64_t value = 0;
+	uint32_t size = sizeof(value);
+	int err = meta_get(r->meta, META_INODES, &key, &value, &size);
+	return err ? 0 : value;
+}
+
+static void open_without_last(void *arg)
+{
+	struct rig *r = arg;
+	open_rig(r);
+	MUST(value_of(r) == 9);
+	meta_close(r->meta);
+}
+
+Test(meta, an_unfinished_batch_is_the_end)
+{
+	struct rig *r = rig_create(3);
+	run(r, commit_some);
+	flip(r, 10);
+	run(r, open_without_last);
+	rig_destroy(r);
+}
+
+static void open_damaged(void *arg)
+{
+	struct rig *r = arg;
+	struct meta_config cfg = {.dir = r->path, .size_max = 64 << 20};
+	MUST(meta_open(&r->meta, &cfg) == ERR_IO);
+	r->salvage = true;
+	open_rig(r);
+	MUST(value_of(r) == 4);
+	meta_close(r->meta);
+	r->salvage = false;
+	open_rig(r);
+	MUST(value_of(r) == 4);
+	meta_close(r->meta);
+}
+
+Test(meta, a_damaged_batch_is_told)
+{
+	struct rig *r = rig_create(4);
+	run(r, commit_some);
+	flip(r, 5);
+	run(r, open_damaged);
+	rig_destroy(r);
+}
+
+/* ---- failure */
+
+static int put_value(struct rig *r, uint64_t value)
+{
+	struct meta_key key = meta_key_number(7);
+	struct meta_txn txn;
+	meta_begin(&txn);
+	meta_put(&txn, META_INODES, &key, &value, sizeof(value));
+	return meta_commit(r->meta, &txn);
+}
+
+static void fail_writes(void *arg)
+{
+	struct rig *r = arg;
+	struct meta_key key = meta_key_number(7);
+	uint64_t value;
+	uint32_t size = sizeof(value);
+	open_rig(r);
+	MUST(put_value(r, 1) == 0);
+	int none = open("/dev/null", O_RDONLY);
+	MUST(dup2(none, file_fd(r->meta->journal.file)) >= 0);
+	MUST(put_value(r, 2) != 0);
+	MUST(put_value(r, 3) != 0);
+	MUST(meta_get(r->meta, META_INODES, &key, &value, &size) != 0);
+	meta_close(r->meta);
+}
+
+static void look_at_first(void *arg)
+{
+	struct rig *r = arg;
+	open_rig(r);
+	MUST(value_of(r) == 1);
+	meta_close(r->meta);
+}
+
+Test(meta, a_failed_journal_accepts_nothing)
+{
+	struct rig *r = rig_create(5);
+	run(r, fail_writes);
+	run(r, look_at_first);
+	rig_destroy(r);
+}
