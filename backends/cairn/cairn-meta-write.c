@@ -15,7 +15,7 @@ void meta_fail(struct meta *m, const char *what, int err)
 	if (m->failed)
 		return;
 	log_error("%s: %s: %s; no change is accepted any more", m->cfg.dir, what, err_text(err));
-	m->failed = err;
+	m->failed = ERR_IO;
 }
 
 bool meta_lost(const struct meta *m, const struct meta_dirty *d)
