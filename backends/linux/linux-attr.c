@@ -173,7 +173,7 @@ int linux_setattr(struct vfs_node *node, const struct op_attr *attr)
 		return ERR_FBIG;
 	/* Freeing a large file's blocks takes time. */
 	struct linux_store *s = linux_store(node->mount);
-	int err = attr->mask & ATTR_SIZE ? loop_block(setattr_job, &job) : linux_quick(s, setattr_job, &job);
+	int err = attr->mask & ATTR_SIZE ? loop_block(setattr_job, &job) : linux_alter(s, setattr_job, &job);
 	linux_changed(job.node);
 	return err;
 }

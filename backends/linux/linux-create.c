@@ -194,7 +194,7 @@ static int create_job(void *arg)
 	bool no_name = !job->name.text[0] || (wants_verifier(job) && !atomic_load(&job->store->no_tmpfile));
 	int err = finish(job, is_file && no_name);
 	if (!err)
-		return linux_adopt(job->store, &job->fd, is_file, &job->node);
+		return linux_adopt(job->store, &job->fd, is_file ? &job->meta : NULL, &job->node);
 	close(job->fd);
 	return err;
 }
@@ -205,7 +205,7 @@ int linux_create(struct vfs_call *call, struct vfs_node *dir, const struct vfs_n
 	struct linux_node *d = linux_node(dir);
 	struct create_job job = {.store = linux_store(dir->mount), .dirfd = d->fd, .what = what, .fd = -1};
 	linux_name(&job.name, name);
-	int err = linux_quick(job.store, create_job, &job);
+	int err = linux_alter(job.store, create_job, &job);
 	if (err)
 		return err;
 	linux_changed(d);
@@ -218,7 +218,7 @@ int linux_create_unlinked(struct vfs_call *call, struct vfs_node *dir, const str
                           struct vfs_node **node)
 {
 	struct create_job job = {.store = linux_store(dir->mount), .dirfd = linux_node(dir)->fd, .what = what, .fd = -1};
-	int err = what->type == OP_TYPE_FILE ? linux_quick(job.store, create_job, &job) : ERR_BADTYPE;
+	int err = what->type == OP_TYPE_FILE ? linux_alter(job.store, create_job, &job) : ERR_BADTYPE;
 	if (err)
 		return err;
 	node_cache_set_dead(&job.store->nodes, &job.node->cached, true);

@@ -32,7 +32,7 @@ int linux_link(struct vfs_node *node, struct vfs_node *dir, const struct vfs_nam
 	struct linux_node *d = linux_node(dir);
 	struct name_job job = {.store = linux_store(dir->mount), .node = linux_node(node), .to_fd = d->fd};
 	linux_name(&job.to, name);
-	int err = linux_quick(job.store, link_job, &job);
+	int err = linux_alter(job.store, link_job, &job);
 	if (err)
 		return err;
 	node_cache_set_dead(&job.store->nodes, &job.node->cached, false);
@@ -61,7 +61,7 @@ int linux_remove(struct vfs_node *dir, const struct vfs_name *name, struct vfs_n
 		.flags = node->type == OP_TYPE_DIR ? AT_REMOVEDIR : 0,
 	};
 	linux_name(&job.from, name);
-	int err = linux_quick(job.store, remove_job, &job);
+	int err = linux_alter(job.store, remove_job, &job);
 	if (err)
 		return err;
 	linux_touch(job.node);
@@ -93,7 +93,7 @@ int linux_rename(struct vfs_node *from_dir, const struct vfs_name *from, struct 
 	};
 	linux_name(&job.from, from);
 	linux_name(&job.to, to);
-	int err = linux_quick(job.store, rename_job, &job);
+	int err = linux_alter(job.store, rename_job, &job);
 	if (err)
 		return err;
 	linux_changed(from_d);

@@ -158,7 +158,7 @@ struct linux_node *linux_node_find(struct linux_store *s, uint64_t ino)
 	return c ? container_of(c, struct linux_node, cached) : NULL;
 }
 
-int linux_adopt(struct linux_store *s, int *fd, bool io, struct linux_node **node)
+int linux_adopt(struct linux_store *s, int *fd, const struct linux_meta *made, struct linux_node **node)
 {
 	CLEANUP_FD int own = *fd;
 	struct statx stx;
@@ -179,7 +179,10 @@ int linux_adopt(struct linux_store *s, int *fd, bool io, struct linux_node **nod
 		free(n);
 		return err;
 	}
-	linux_meta_load(s, own, &n->meta);
+	if (made)
+		n->meta = *made;
+	else
+		linux_meta_load(s, own, &n->meta);
 	if (n->meta.flags & META_ACL)
 		err = linux_acl_load(s, own, &n->cached.node.acl);
 	if (err) {
@@ -188,7 +191,7 @@ int linux_adopt(struct linux_store *s, int *fd, bool io, struct linux_node **nod
 	}
 	n->fd = own;
 	own = -1;
-	if (io) {
+	if (made) {
 		atomic_store(&n->io_fd, n->fd);
 		atomic_store(&n->writable, n->cached.node.type == OP_TYPE_FILE);
 	}
@@ -367,7 +370,7 @@ static int get_job(void *arg)
 		return err;
 	if (stx.stx_nlink == 0)
 		return ERR_STALE;
-	return linux_adopt(job->store, &fd, false, &job->node);
+	return linux_adopt(job->store, &fd, NULL, &job->node);
 }
 
 int linux_node_get(struct vfs_mount *m, const uint8_t *bytes, uint32_t size, struct vfs_node **node)

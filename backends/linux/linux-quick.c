@@ -29,3 +29,13 @@ int linux_quick(struct linux_store *s, int (*fn)(void *arg), void *arg)
 		atomic_store(&s->names_slow_until_ns, start + SLOW_PAUSE_NS);
 	return err;
 }
+
+int linux_alter(struct linux_store *s, int (*fn)(void *arg), void *arg)
+{
+	linux_sync_await(s);
+	atomic_fetch_add(&s->n_changing, 1);
+	int err = linux_quick(s, fn, arg);
+	atomic_fetch_sub(&s->n_changing, 1);
+	linux_sync_nudge(s);
+	return err;
+}

@@ -263,7 +263,7 @@ int linux_create_stream(struct vfs_node *base, const struct vfs_name *name, stru
 	loop_random(&job.number, sizeof(job.number));
 	job.number |= STREAM_NUMBER_BIT;
 	if (!err)
-		err = linux_quick(job.store, create_job, &job);
+		err = linux_alter(job.store, create_job, &job);
 	if (err)
 		return err;
 	linux_changed(job.base);
@@ -295,7 +295,7 @@ static int remove_job(void *arg)
 int linux_remove_stream(struct vfs_node *base, const struct vfs_name *name, struct vfs_node *stream)
 {
 	struct stream_job job = job_of(base, name);
-	int err = linux_quick(job.store, remove_job, &job);
+	int err = linux_alter(job.store, remove_job, &job);
 	if (err)
 		return err;
 	keep_removed(linux_stream_of(stream), &job.value);
@@ -336,7 +336,7 @@ static int rename_job(void *arg)
 int linux_rename_stream(struct vfs_node *stream, const struct vfs_name *from, const struct vfs_name *to, struct vfs_node *target)
 {
 	struct rename_job job = {.from = job_of(stream->base, from), .to = *to};
-	int err = linux_quick(job.from.store, rename_job, &job);
+	int err = linux_alter(job.from.store, rename_job, &job);
 	if (err)
 		return err;
 	if (target && job.target.bytes)

@@ -1,18 +1,30 @@
 /*
  * Durability of names and attributes: with sync=yes an operation is answered only after an fsync of what it
  * changed. Nodes count their changes, and how many of them are durable. Whoever finds no fsync running leads: it
- * takes everything that waits into one hop to a worker. An object changed by many is synced once for all, and
- * the first fsync commits the host's journal, so that the rest find little to do.
+ * takes everything that waits into one hop to a worker, and first lets those come who are about to: a sync costs more
+ * than the changes that it makes durable. An object changed by many is synced once for all.
+ *
+ * ext4 and XFS write changes of names and attributes to one journal in the order in which they were made. There a
+ * file of our own is changed and synced, once for everything that was done before: a journal is never durable beyond a gap.
  */
 #include "backends/linux/linux.h"
 
+#include <dirent.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #define SETTLE_MAX 3
+#define GATHER_MAX 64u
+#define GATHER_NS (2 * NS_PER_MS)
 
 struct linux_sync {
 	struct linux_sync *next;
 	struct linux_node *nodes[SETTLE_MAX];
+	uint64_t upto[SETTLE_MAX]; /* changes of each */
 	uint32_t n;
 	int result;
 	bool done;
@@ -52,20 +64,121 @@ struct batch_job {
 	struct linux_sync *first;
 };
 
+/* Notes what was changed until now, or with settled set, that this is durable. */
+static void mark_batch(struct linux_sync *first, bool settled)
+{
+	for (struct linux_sync *w = first; w; w = w->next) {
+		for (uint32_t i = 0; i < w->n; i++) {
+			if (settled)
+				mark_settled(w->nodes[i], w->upto[i]);
+			else
+				w->upto[i] = unsettled(w->nodes[i]);
+		}
+	}
+}
+
+static int sync_journal(struct linux_store *s, struct linux_sync *first)
+{
+	mark_batch(first, false);
+	if (futimens(s->journal_fd, NULL) || fsync(s->journal_fd))
+		return linux_error();
+	mark_batch(first, true);
+	return 0;
+}
+
 static int batch_job(void *arg)
 {
 	struct batch_job *job = arg;
+	if (job->store->journal_fd >= 0)
+		return sync_journal(job->store, job->first);
 	for (struct linux_sync *w = job->first; w; w = w->next)
 		for (uint32_t i = 0; i < w->n && !w->result; i++)
 			w->result = sync_node(job->store, w->nodes[i]);
 	return 0;
 }
 
+/* ext4 can do without a journal; the kernel lists those that there are by device. */
+static bool has_jbd2(const struct linux_store *s)
+{
+	char link[64], target[256];
+	const struct dirent *e;
+	bool found = false;
+	snprintf(link, sizeof(link), "/sys/dev/block/%u:%u", s->dev_major, s->dev_minor);
+	ssize_t n = readlink(link, target, sizeof(target) - 2);
+	DIR *d = opendir("/proc/fs/jbd2");
+	if (n <= 0 || !d) {
+		if (d)
+			closedir(d);
+		return false;
+	}
+	strcpy(target + n, "-");
+	const char *device = strrchr(target, '/') + 1;
+	while (!found && (e = readdir(d)))
+		found = strncmp(e->d_name, device, strlen(device)) == 0;
+	closedir(d);
+	return found;
+}
+
+void linux_journal_open(struct linux_store *s)
+{
+	struct statfs st;
+	if (fstatfs(s->root_fd, &st))
+		return;
+	bool one = (uint32_t)st.f_type == EXT4_SUPER_MAGIC ? has_jbd2(s) : (uint32_t)st.f_type == XFS_SUPER_MAGIC;
+	if (one)
+		s->journal_fd = openat(s->root_fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+}
+
+/*
+ * Waits for changes under way, and lets everybody run as long as that brings more. With sync_lock held, which is given up
+ * meanwhile.
+ */
+static void gather(struct linux_store *s)
+{
+	uint64_t deadline = loop_clock_ns(loop_current()) + GATHER_NS;
+	uint32_t seen = 0;
+	atomic_store(&s->gathering, true);
+	while (s->n_queued < GATHER_MAX && loop_clock_ns(loop_current()) < deadline) {
+		if (atomic_load(&s->n_changing) > 0) {
+			fiber_cond_timedwait(&s->sync_more, &s->sync_lock, deadline);
+			continue;
+		}
+		if (s->n_queued == seen)
+			break;
+		seen = s->n_queued;
+		fiber_mutex_unlock(&s->sync_lock);
+		fiber_yield();
+		fiber_mutex_lock(&s->sync_lock);
+	}
+	atomic_store(&s->gathering, false);
+}
+
+void linux_sync_await(struct linux_store *s)
+{
+	if (s->journal_fd < 0 || !atomic_load(&s->syncing) || atomic_load(&s->gathering))
+		return;
+	fiber_mutex_lock(&s->sync_lock);
+	if (s->syncing && !s->gathering)
+		fiber_cond_wait(&s->sync_done, &s->sync_lock);
+	fiber_mutex_unlock(&s->sync_lock);
+}
+
+void linux_sync_nudge(struct linux_store *s)
+{
+	if (!atomic_load(&s->gathering))
+		return;
+	fiber_mutex_lock(&s->sync_lock);
+	fiber_cond_broadcast(&s->sync_more);
+	fiber_mutex_unlock(&s->sync_lock);
+}
+
 /* With sync_lock held, which is given up meanwhile. */
 static void lead(struct linux_store *s)
 {
-	struct batch_job job = {s, TAKE(s->sync_queue)};
 	s->syncing = true;
+	gather(s);
+	struct batch_job job = {s, TAKE(s->sync_queue)};
+	s->n_queued = 0;
 	fiber_mutex_unlock(&s->sync_lock);
 	int err = loop_block(batch_job, &job);
 	fiber_mutex_lock(&s->sync_lock);
@@ -92,6 +205,8 @@ int linux_settle(struct vfs_node *const *nodes, uint32_t n)
 	fiber_mutex_lock(&s->sync_lock);
 	me.next = s->sync_queue;
 	s->sync_queue = &me;
+	s->n_queued++;
+	fiber_cond_broadcast(&s->sync_more);
 	while (!me.done) {
 		if (s->syncing)
 			fiber_cond_wait(&s->sync_done, &s->sync_lock);

@@ -151,13 +151,14 @@ static int mount_job(void *arg)
 	probe_file_system(s);
 	s->size_max = probe_max_size(s);
 	probe_handles(s);
+	linux_journal_open(s);
 	linux_meta_probe(s, has_capability(CAP_SYS_ADMIN));
 	if (!s->by_handle && (err = linux_find_create(s)))
 		return err;
 	node_cache_init(&s->nodes, idle_nodes(), linux_node_destroy);
 	node_cache_init(&s->streams, 0, linux_stream_destroy);
 	int fd = linux_open(s, s->root_fd, ".", O_PATH, 0);
-	err = fd < 0 ? fd : linux_adopt(s, &fd, false, &root);
+	err = fd < 0 ? fd : linux_adopt(s, &fd, NULL, &root);
 	if (err) {
 		node_cache_fini(&s->nodes);
 		return err;
@@ -174,6 +175,8 @@ static void store_free(struct linux_store *s)
 		free(atomic_load(&s->listings[i]));
 	if (s->proc_fd >= 0)
 		close(s->proc_fd);
+	if (s->journal_fd >= 0)
+		close(s->journal_fd);
 	if (s->root_fd >= 0)
 		close(s->root_fd);
 	free(s->hints);
@@ -211,7 +214,7 @@ static int mount_store(struct vfs_mount *m, const struct vfs_option *opt, char *
 	if (!job.store)
 		return ERR_NOMEM;
 	job.store->mount = m;
-	job.store->root_fd = job.store->proc_fd = -1;
+	job.store->root_fd = job.store->proc_fd = job.store->journal_fd = -1;
 	int err = parse_options(job.store, opt, &job.path, why);
 	m->store = job.store;
 	job.store->hints = calloc(LINUX_HINTS, sizeof(*job.store->hints));

@@ -72,6 +72,7 @@ struct linux_listing {
 struct linux_store {
 	struct vfs_mount *mount;
 	int root_fd;      /* opened for reading: fsync, syncfs, open_by_handle_at, flock */
+	int journal_fd;   /* a file without a name whose fsync makes durable whatever was changed before it; -1: none does */
 	int proc_fd;      /* /proc/self/fd, to open what an O_PATH descriptor names */
 	uint32_t dev_major, dev_minor;
 	uint64_t root_ino;
@@ -94,10 +95,14 @@ struct linux_store {
 	struct linux_find *find; /* NULL with by_handle */
 	_Atomic(struct linux_listing *) listings[LINUX_LISTINGS];
 	_Atomic uint64_t *hints; /* LINUX_HINTS hashes of a directory and a name in it that were found of late */
-	struct fiber_mutex sync_lock; /* guards sync_queue and syncing */
+	struct fiber_mutex sync_lock; /* guards sync_queue, n_queued and syncing */
 	struct fiber_cond sync_done;
+	struct fiber_cond sync_more;     /* somebody queued, or will not */
 	struct linux_sync *sync_queue;
-	bool syncing;
+	uint32_t n_queued;
+	_Atomic bool syncing;
+	_Atomic bool gathering;          /* the leader waits for those who are about to queue */
+	_Atomic uint32_t n_changing;     /* calls that may be */
 };
 
 static inline struct linux_store *linux_store(const struct vfs_mount *m)
@@ -125,6 +130,8 @@ int linux_inline(struct linux_store *s, int (*fn)(void *arg), void *arg);
 
 /* linux_quick() - runs fn here as long as such calls are seen to be quick, else in a worker. Parks. */
 int linux_quick(struct linux_store *s, int (*fn)(void *arg), void *arg);
+/* linux_alter() - the same for what linux_settle() will be asked for. */
+int linux_alter(struct linux_store *s, int (*fn)(void *arg), void *arg);
 /* linux_waits() - how often this thread has given up the CPU by itself. */
 long linux_waits(void);
 
@@ -145,8 +152,11 @@ int linux_ident(struct linux_store *s, int fd, const struct statx *stx, struct l
 /* linux_node_find() - the cached node of that inode number with a reference, or NULL. */
 struct linux_node *linux_node_find(struct linux_store *s, uint64_t ino);
 
-/* linux_adopt() - the node of the object that *fd (taken in any case) names; io: it is good for data, too. Makes system calls. */
-int linux_adopt(struct linux_store *s, int *fd, bool io, struct linux_node **node);
+/*
+ * linux_adopt() - the node of the object that *fd (taken in any case) names; made: what is kept of it, for it was just made and
+ * fd is good for data, too; NULL otherwise. Makes system calls.
+ */
+int linux_adopt(struct linux_store *s, int *fd, const struct linux_meta *made, struct linux_node **node);
 
 /* linux_open() - openat2() of one name in the store, O_CLOEXEC and O_NOFOLLOW, never out of it. The descriptor or ERR_*. */
 int linux_open(struct linux_store *s, int dirfd, const char *name, int flags, uint64_t resolve);
@@ -265,6 +275,15 @@ int linux_stream_zero(struct vfs_node *node, uint64_t offset, uint64_t size, boo
 
 /* -- linux-sync.c: durability of names and attributes ------------------------------------------------ */
 
+/* linux_journal_open() - journal_fd, where the host's file system has one journal in order of time. Blocks. */
+void linux_journal_open(struct linux_store *s);
 int linux_settle(struct vfs_node *const *nodes, uint32_t n);
+/*
+ * linux_sync_await() - parks while the host's journal is being written: a change would wait for that in the kernel, and it
+ * is the next writing that makes it durable in any case.
+ */
+void linux_sync_await(struct linux_store *s);
+/* linux_sync_nudge() - a call that was counted in n_changing has ended. */
+void linux_sync_nudge(struct linux_store *s);
 
 #endif

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <linux/futex.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -76,8 +77,9 @@ static void spin_for_job(void)
 
 	pool.n_spinning++;
 	spin_unlock(&pool.lock);
+	/* Whoever is to bring the next job may want this very CPU. */
 	while (!__atomic_load_n(&pool.n_queued, __ATOMIC_RELAXED) && clock_monotonic_ns() < until)
-		cpu_relax();
+		sched_yield();
 	spin_lock(&pool.lock);
 	pool.n_spinning--;
 }

@@ -319,14 +319,13 @@ static int create_file(struct vfs_call *c, const struct op_open_in *in, struct o
 	return err;
 }
 
-static int open_or_create(struct vfs_call *c, const struct op_open_in *in, struct op_open_out *out,
-                          const struct vfs_name *name, struct vfs_node **node)
+static int open_any_case(struct vfs_call *c, const struct op_open_in *in, struct op_open_out *out,
+                         const struct vfs_name *name, struct vfs_node **node)
 {
 	struct vfs_name stored = *name;
 	char bytes[OP_NAME_MAX];
-	bool any_case = in->flags & ANY_CASE;
-	int err = any_case ? vfs_find_any_case(c->node, name, &stored, bytes, node) : c->node->mount->ops->lookup(c->node, name, node);
-	if (any_case && (err == 0 || err == ERR_NOENT))
+	int err = vfs_find_any_case(c->node, name, &stored, bytes, node);
+	if (err == 0 || err == ERR_NOENT)
 		vfs_answer_name(c, &stored);
 	if (err == 0)
 		return check_exists(*node, in);
@@ -334,9 +333,21 @@ static int open_or_create(struct vfs_call *c, const struct op_open_in *in, struc
 	if (err != ERR_NOENT)
 		return err;
 	err = create_file(c, in, out, name, node);
-	if (!err)
-		err = open_created(c, *node, in, out);
-	return err;
+	return err ? err : open_created(c, *node, in, out);
+}
+
+/* Most files that are to be created don't exist: the backend's own look will do. What stands in the way of creating one counts only then. */
+static int create_or_open(struct vfs_call *c, const struct op_open_in *in, struct op_open_out *out,
+                          const struct vfs_name *name, struct vfs_node **node)
+{
+	int err = create_file(c, in, out, name, node);
+	if (err == 0)
+		return open_created(c, *node, in, out);
+	int found = c->node->mount->ops->lookup(c->node, name, node);
+	if (found == 0)
+		return check_exists(*node, in);
+	*node = NULL;
+	return found == ERR_NOENT ? err : found;
 }
 
 static int look_up(struct vfs_call *c, const struct op_open_in *in, const struct vfs_name *name, struct op_attr *dir,
@@ -357,7 +368,7 @@ static int open_name(struct vfs_call *c, const struct op_open_in *in, struct op_
 		return vfs_open_node(c, *node, in, out);
 	if (err)
 		return err;
-	err = open_or_create(c, in, out, &name, node);
+	err = (in->flags & ANY_CASE ? open_any_case : create_or_open)(c, in, out, &name, node);
 	vfs_end_change(c->node, &out->dir);
 	if (!err && out->created)
 		vfs_changed(c, c->node, CHANGED_NAME, &name);
