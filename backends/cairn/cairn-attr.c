@@ -112,9 +112,12 @@ static int change_owner(struct cairn_node *n, const struct op_attr *set)
 int cairn_setattr(struct vfs_node *node, const struct op_attr *set)
 {
 	struct cairn_node *n = cairn_node(node);
-	struct cairn_inode before = cairn_inode_stored(n);
 	bool sized = set->mask & ATTR_SIZE, given = set->mask & (ATTR_UID | ATTR_GID | ATTR_PROJECT);
-	int err = given ? change_owner(n, set) : 0;
+	int err = sized && set->size <= n->inode.attr.size ? cairn_store_first(n) : 0;
+	if (err)
+		return err;
+	struct cairn_inode before = cairn_inode_stored(n);
+	err = given ? change_owner(n, set) : 0;
 	if (err)
 		return err;
 	cairn_touch(&n->inode, sized);

@@ -97,20 +97,15 @@ static int clone_all(struct cloning *c)
 	return err;
 }
 
-/* Whatever else is dirty must not be mistaken for the new content, nor the old be lost if this fails. */
-static int store_first(struct cairn_node *n)
-{
-	return n->n_dirty ? cairn_flush(n, NULL) : 0;
-}
-
 int cairn_clone(struct vfs_node *from, uint64_t offset, struct vfs_node *to, uint64_t to_offset, uint64_t size)
 {
 	struct cairn_node *source = cairn_node(from), *n = cairn_node(to);
 	struct cloning c = {.from = source, .to = n, .at = offset / CAIRN_BLOCK_SIZE, .end = cairn_blocks(offset + size)};
 	c.move = to_offset / CAIRN_BLOCK_SIZE - c.at;
-	int err = store_first(source);
+	int err = cairn_store_first(source);
+	/* Whatever else is dirty must not be mistaken for the new content, nor the old be lost if this fails. */
 	if (!err)
-		err = store_first(n);
+		err = cairn_store_first(n);
 	if (err)
 		return err;
 	struct cairn_inode before = cairn_inode_stored(n);

@@ -34,21 +34,42 @@ static void forget(struct cairn_node *n, struct cairn_range r)
 	cairn_refund(cairn_of(n), cairn_forget(n, r.first, r.first + r.n));
 }
 
+int cairn_store_first(struct cairn_node *n)
+{
+	return n->n_dirty ? cairn_flush_dirty(n) : 0;
+}
+
+/* What became dirty since everything was stored first. */
+static void undo(struct cairn_node *n, const struct cairn_inode *before)
+{
+	forget(n, (struct cairn_range){0, CAIRN_BLOCKS_MAX});
+	cairn_quota_sync(n);
+	n->inode.attr = before->attr;
+	cairn_queue(n);
+}
+
+static int cut(struct cairn_node *n, uint64_t size)
+{
+	struct cairn_inode before = cairn_inode_stored(n);
+	uint64_t keep = cairn_blocks(size), old = before.attr.size;
+	struct cairn_change change = {.unmap = {keep, CAIRN_BLOCKS_MAX - keep}};
+	int err = size < old && size % CAIRN_BLOCK_SIZE ? clear_part(n, size, MIN(keep * CAIRN_BLOCK_SIZE, old)) : 0;
+	if (!err) {
+		n->inode.attr.size = size;
+		forget(n, change.unmap);
+		err = cairn_flush(n, &change);
+	}
+	if (err)
+		undo(n, &before);
+	return err;
+}
+
 int cairn_resize(struct cairn_node *n, uint64_t size)
 {
-	struct cairn_change change = {.unmap.n = 0};
-	uint64_t keep = cairn_blocks(size), old = n->inode.attr.size;
-	int err = 0;
-	if (size < old && size % CAIRN_BLOCK_SIZE)
-		err = clear_part(n, size, MIN(keep * CAIRN_BLOCK_SIZE, old));
-	if (err)
-		return err;
+	if (size <= n->inode.attr.size)
+		return cut(n, size);
 	n->inode.attr.size = size;
-	if (size <= old) {
-		change.unmap = (struct cairn_range){keep, CAIRN_BLOCKS_MAX - keep};
-		forget(n, change.unmap);
-	}
-	return cairn_flush(n, change.unmap.n ? &change : NULL);
+	return cairn_flush(n, NULL);
 }
 
 /* ---- allocate */
@@ -177,13 +198,19 @@ int cairn_deallocate(struct vfs_node *node, uint64_t offset, uint64_t size)
 {
 	struct cairn_node *n = cairn_node(node);
 	struct cairn_change change = {.unmap.n = 0};
-	int err = clear_edges(n, offset, offset + size, &change.unmap);
+	int err = cairn_store_first(n);
 	if (err)
 		return err;
-	forget(n, change.unmap);
-	cairn_touch(&n->inode, true);
-	err = cairn_flush(n, change.unmap.n ? &change : NULL);
-	if (!err)
+	struct cairn_inode before = cairn_inode_stored(n);
+	err = clear_edges(n, offset, offset + size, &change.unmap);
+	if (!err) {
+		forget(n, change.unmap);
+		cairn_touch(&n->inode, true);
+		err = cairn_flush(n, change.unmap.n ? &change : NULL);
+	}
+	if (err)
+		undo(n, &before);
+	else
 		cairn_touch_base(n, true);
 	return err;
 }
@@ -217,12 +244,10 @@ static int zero(struct cairn_node *n, uint64_t offset, uint64_t end, uint64_t ne
 		n->inode.attr.size = new_size;
 		cairn_touch(&n->inode, true);
 		err = cairn_flush(n, &change);
-		if (err)
-			n->inode.attr = before.attr;
 	}
 	if (err) {
 		give_back(&g);
-		cairn_queue(n);
+		undo(n, &before);
 	}
 	free(g.list);
 	return err;
@@ -232,7 +257,10 @@ int cairn_zero(struct vfs_node *node, uint64_t offset, uint64_t size, bool keep_
 {
 	struct cairn_node *n = cairn_node(node);
 	uint64_t old = n->inode.attr.size, end = offset + size;
-	int err = zero(n, offset, end, keep_size ? old : MAX(old, end));
+	int err = cairn_store_first(n);
+	if (err)
+		return err;
+	err = zero(n, offset, end, keep_size ? old : MAX(old, end));
 	if (!err)
 		cairn_touch_base(n, true);
 	if (err != ERR_NOSPC && err != ERR_DQUOT)

@@ -583,7 +583,12 @@ int cairn_allocate(struct vfs_node *node, uint64_t offset, uint64_t size, bool k
 int cairn_deallocate(struct vfs_node *node, uint64_t offset, uint64_t size);
 int cairn_zero(struct vfs_node *node, uint64_t offset, uint64_t size, bool keep_size);
 int cairn_seek(struct vfs_node *node, uint64_t offset, uint32_t what, uint64_t *found);
-/* cairn_resize() - cuts or extends, stores the inode with set's other changes already made. */
+/*
+ * cairn_store_first() - what is dirty is stored, so that a change which then fails can be taken back: what is dirty after it is
+ * the change's. Node lock [w]. Parks. cairn_resize() - cuts, which needs that, or extends; stores the inode with set's
+ * other changes already made.
+ */
+int cairn_store_first(struct cairn_node *n);
 int cairn_resize(struct cairn_node *n, uint64_t size);
 /* cairn_commit_with() - commits txn with the inode, which is touched; bytes gathered in memory go before it. Parks. */
 int cairn_commit_with(struct cairn_node *n, struct meta_txn *txn);

@@ -289,7 +289,7 @@ static void run_seed(const char *dir, uint64_t seed, uint32_t *n_passed, uint32_
 {
 	struct run *run = mmap(NULL, sizeof(*run), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	struct test t = {.run = run, .random = hash_u64(seed)};
-	uint32_t before = *n_failed, n = 0;
+	uint32_t before = *n_failed, n = 0, each[FAULT_CORRUPT + 1] = {0};
 	*run = (struct run){.seed = seed, .n_steps_wanted = STEPS_BEFORE, .unmounts = true, .options = store_options};
 	snprintf(t.dir, sizeof(t.dir), "%s", dir);
 	snprintf(run->dir, sizeof(run->dir), "%.100s/full", dir);
@@ -302,9 +302,13 @@ static void run_seed(const char *dir, uint64_t seed, uint32_t *n_passed, uint32_
 	}
 	for (t.kind = 0; t.kind < N_CASES; t.kind++)
 		for (t.fault = FAULT_EIO; t.fault <= FAULT_CORRUPT; t.fault++)
-			n += try_all(&t, n_failed);
+			each[t.fault] += try_all(&t, n_failed);
+	printf("seed %llu:", (unsigned long long)seed);
+	for (unsigned i = FAULT_EIO; i <= FAULT_CORRUPT; i++) {
+		printf(" %u %s%s", each[i], fault_names[i], i < FAULT_CORRUPT ? "," : "\n");
+		n += each[i];
+	}
 	*n_passed += n - (*n_failed - before);
-	printf("seed %llu: %u faults\n", (unsigned long long)seed, n);
 	munmap(run, sizeof(*run));
 }
 

@@ -11,7 +11,7 @@
 #include "tests/crash/power/draw.h"
 #include "tests/crash/power/record.h"
 
-#define TRIES 64
+#define TRIES 1024
 
 /* ---- choosing: each answers whether the step makes sense */
 
@@ -209,7 +209,7 @@ static const struct choice *choice_of(int kind)
 
 bool worker_draw(struct worker *w, struct step *s, int kind)
 {
-	for (int i = 0; i < (kind == STEP_ANY ? TRIES : TRIES * TRIES); i++) {
+	for (int i = 0; i < TRIES; i++) {
 		const struct choice *c = kind == STEP_ANY ? draw_choice(w) : choice_of(kind);
 		*s = (struct step){.kind = c->kind, .worker = (uint8_t)w->index, .lazy = w->run->lazy, .obj = NONE, .other = NONE};
 		s->seed = 1 + draw(&w->random, UINT32_MAX - 1);
