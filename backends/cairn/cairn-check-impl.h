@@ -12,7 +12,7 @@ enum check_kind {
 	CHECK_ENTRY_STRAY, CHECK_ENTRY_DANGLING, CHECK_ENTRY_TYPE, CHECK_ENTRY_SECOND, CHECK_ENTRY_MISSING, CHECK_ORDER_MISSING,
 	CHECK_ORDER_STRAY, CHECK_UNREACHABLE, CHECK_LOOP, CHECK_LINKS, CHECK_PARENT, CHECK_ENTRIES, CHECK_COOKIE, CHECK_BLOCKS,
 	CHECK_ORPHAN_STRAY, CHECK_ORPHAN_MISSING, CHECK_COUNTER, CHECK_STREAM_STRAY, CHECK_STREAM_BASE, CHECK_FOLDED_MISSING,
-	CHECK_FOLDED_STRAY, CHECK_ACL_STRAY, CHECK_ACL_GONE, CHECK_JOURNAL,
+	CHECK_FOLDED_STRAY, CHECK_ACL_STRAY, CHECK_ACL_GONE, CHECK_JOURNAL, CHECK_USAGE,
 	CHECK_N_KINDS
 };
 
@@ -154,6 +154,7 @@ int check_streams(struct check *c);             /* cairn-check-stream.c */
 int check_tree(struct check *c);                /* cairn-check-tree.c */
 int check_counts(struct check *c);              /* cairn-check-count.c: what inodes say of the above, orphans, counters */
 int check_counters(struct check *c);
+int check_usage(struct check *c);               /* cairn-check-usage.c: of quotas */
 int check_folded(struct check *c);              /* cairn-check-stream.c */
 /* check_find_paths() - of findings about inodes. */
 int check_find_paths(struct check *c);

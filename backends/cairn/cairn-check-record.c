@@ -14,6 +14,8 @@
 #define PLACE_MAX ((uint64_t)CAIRN_SEGMENT_BLOCKS << 18)
 #define XATTR_MAX 65536u
 #define ACL_MAX 65536u
+#define QUOTA_SIZE 64u
+#define DEAD_SIZE 24u
 #define SPACE_SIZE 24u
 #define MODE_MAX 07777u
 #define FIRST_COOKIE 3u
@@ -119,12 +121,41 @@ static bool is_acl(const struct meta_record *r)
 	return r->key->number && r->size >= 8 && r->size <= ACL_MAX && r->body[0] == 1;
 }
 
+static bool is_quota(const struct meta_record *r)
+{
+	return r->key->size == 16 && r->size == QUOTA_SIZE;
+}
+
+static bool is_snapshot(const struct meta_record *r)
+{
+	struct cursor c;
+	cursor_init(&c, (void *)r->body, r->size);
+	cursor_skip(&c, 16);
+	uint32_t size = cursor_le32(&c);
+	cursor_skip(&c, 4);
+	return !cursor_failed(&c) && r->key->number && size && cursor_left(&c) == size;
+}
+
+static bool is_version(const struct meta_record *r)
+{
+	return r->size >= 8 && r->key->size > META_HISTORY_EXTRA && r->key->bytes[0] < META_N_TABLES;
+}
+
+static bool is_dead(const struct meta_record *r)
+{
+	struct cursor c;
+	cursor_init(&c, (void *)r->body, r->size);
+	uint64_t first = cursor_le64(&c), n = cursor_le64(&c);
+	return r->key->size == 24 && r->size == DEAD_SIZE && is_place(first, n);
+}
+
 static bool (*const shapes[META_N_TABLES])(const struct meta_record *r) = {
 	[META_INODES] = is_inode,   [META_ENTRIES] = is_entry, [META_ORDER] = is_order,
 	[META_INLINE] = is_inline,  [META_EXTENTS] = is_extent, [META_XATTRS] = is_xattr,
 	[META_ORPHANS] = is_number, [META_SPACE] = is_space,   [META_COUNTERS] = is_number,
 	[META_FOLDED] = is_folded,  [META_STREAMS] = is_stream,
-	[META_ACLS] = is_acl,
+	[META_ACLS] = is_acl,       [META_QUOTAS] = is_quota,   [META_SNAPSHOTS] = is_snapshot,
+	[META_HISTORY] = is_version, [META_DEAD] = is_dead,
 };
 
 int cairn_record_check(enum meta_table table, const struct meta_record *r)
@@ -245,7 +276,9 @@ static uint64_t ino_of(enum meta_table table, const struct meta_key *key)
 {
 	if (table == META_INODES || table == META_INLINE || table == META_ORPHANS || table == META_ACLS)
 		return key->number;
-	return table == META_SPACE || table == META_COUNTERS || key->size < 8 ? 0 : meta_key_first(key);
+	return table == META_ENTRIES || table == META_ORDER || table == META_EXTENTS || table == META_XATTRS || table == META_STREAMS
+	               ? meta_key_first(key)
+	               : 0;
 }
 
 static void put_mended(struct check *c, const struct meta_record *r, const struct check_mended *m)

@@ -62,6 +62,7 @@ static const struct {
 	[CHECK_ACL_STRAY] = {"acl-stray", false, "an ACL belongs to no inode that has one", "dropped"},
 	[CHECK_ACL_GONE] = {"acl-gone", false, "the ACL of an inode is gone", "only its owner may use it"},
 	[CHECK_JOURNAL] = {"journal", false, "the journal is damaged, or where it goes on is not known", "what only the journal had is lost"},
+	[CHECK_USAGE] = {"usage", true, "what an owner, group or project has is wrong", "corrected"},
 	[CHECK_COUNTER] = {"counter", true, "a counter of the store is wrong", "corrected"},
 };
 
@@ -361,8 +362,17 @@ static const struct {
 	{"records", check_records}, {"inodes", check_inodes}, {"inline data", check_inline}, {"data", check_data},
 	{"extents", check_extents}, {"space", check_space},   {"attributes", check_xattrs}, {"ACLs", check_acls},   {"names", check_names},
 	{"streams", check_streams}, {"tree", check_tree},     {"folded names", check_folded}, {"counts", check_counts},
-	{"counters", check_counters}, {"paths", check_find_paths},
+	{"counters", check_counters}, {"usage", check_usage}, {"paths", check_find_paths},
 };
+
+/* Half of the tables would be those of the snapshot. */
+static int refuse_rollback(struct check *c, char **why)
+{
+	int64_t to = 0;
+	if (meta_counter(c->meta, META_ROLLBACK, &to) || to == 0)
+		return 0;
+	return say(why, ERR_AGAIN, c->o->path, "the store is being rolled back to a snapshot; opening it once ends that");
+}
 
 static int run_phases(struct check *c)
 {
@@ -392,8 +402,10 @@ int cairn_check(const struct check_options *o, struct check_report *report, char
 		if (!err && usable && meta_was_salvaged(c.meta))
 			check_found(&c, CHECK_JOURNAL, &(struct check_place){.where = "journal"});
 		if (!err && usable)
+			err = refuse_rollback(&c, why);
+		if (!err && usable)
 			err = run_phases(&c);
-		if (err)
+		if (err && !*why)
 			say(why, err, o->path, err_text(err));
 	}
 	report->n_inodes = c.n_inodes;

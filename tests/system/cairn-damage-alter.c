@@ -326,6 +326,8 @@ static void stray_acl(struct meta *m, struct meta_txn *t)
 	meta_put(t, META_ACLS, &key, body, sizeof(body));
 }
 
+static void usage(struct meta *m, struct meta_txn *t) { meta_add(t, 1ULL << 40, 4096); }
+static void usage_of_nobody(struct meta *m, struct meta_txn *t) { meta_set(t, 1ULL << 40 | NOBODY, 8192); }
 static void count_inodes(struct meta *m, struct meta_txn *t) { meta_add(t, META_N_INODES, 4); }
 static void count_blocks(struct meta *m, struct meta_txn *t) { meta_add(t, META_N_BLOCKS, -4); }
 static void count_orphans(struct meta *m, struct meta_txn *t) { meta_add(t, META_N_ORPHANS, 4); }
@@ -384,6 +386,8 @@ const struct alteration alterations[] = {
 	{"a folded name is that of nothing", "folded-stray", 0, stray_folded},
 	{"an ACL is gone", "acl-gone", 0, drop_acl},
 	{"an ACL belongs to nothing", "acl-stray", 0, stray_acl},
+	{"what an owner has is wrong", "usage", 0, usage},
+	{"somebody has what is not there", "usage", 0, usage_of_nobody},
 	{"the count of inodes is wrong", "counter", 0, count_inodes},
 	{"the count of blocks is wrong", "counter", 0, count_blocks},
 	{"the count of orphans is wrong", "counter", 0, count_orphans},

@@ -122,6 +122,12 @@ static int make_stream(struct vfs_node *dir, const char *name, const char *strea
 	return err;
 }
 
+static int make_gone(struct vfs_node *dir)
+{
+	static const struct file_spec gone = {"top", "gone", 0, 50000};
+	return make_file(dir, &gone);
+}
+
 /* Room that was allocated ahead, a second name, and what is none of these. */
 static int make_rest(struct vfs_node *top)
 {
@@ -144,6 +150,8 @@ static int make_rest(struct vfs_node *top)
 		vfs_node_put(fifo);
 	if (!err)
 		err = make_stream(top, "Upper Case", "a stream");
+	if (!err)
+		err = make_gone(top);
 	return err ? err : make_symlink(top, "link", "deep/small");
 }
 
@@ -192,6 +200,43 @@ static int in_dir(struct bench *b, const char *name, int (*fn)(struct vfs_node *
 	return err;
 }
 
+
+static int again(struct bench *b, const char *dir_name, const char *name)
+{
+	struct vfs_node *dir, *node;
+	int err = find_dir(b, dir_name, &dir);
+	if (err)
+		return err;
+	err = bench_lookup(dir, name, &node);
+	for (size_t i = 0; !err && i < ARRAY_SIZE(specs); i++)
+		if (strcmp(specs[i].name, name) == 0)
+			err = fill(node, &specs[i]);
+	vfs_node_put(dir);
+	if (!err)
+		vfs_node_put(node);
+	return err;
+}
+
+/* Of what is written again, and of what is removed, the snapshot has the blocks. */
+static int make_snapshot(struct bench *b)
+{
+	struct vfs_name name = name_of("before");
+	struct vfs_snapshot made;
+	struct vfs_node *top;
+	int err = cairn_backend.snapshot_create(b->m, &name, &made);
+	if (!err)
+		err = again(b, "top", "large");
+	if (!err)
+		err = again(b, "top", "inline");
+	if (!err)
+		err = find_dir(b, "top", &top);
+	if (err)
+		return err;
+	err = bench_remove(top, "gone");
+	vfs_node_put(top);
+	return err;
+}
+
 static int fill_store(struct bench *b)
 {
 	int err = 0;
@@ -207,7 +252,9 @@ static int fill_store(struct bench *b)
 	}
 	if (!err)
 		err = in_dir(b, "many", make_many);
-	return err ? err : in_dir(b, "top", make_rest);
+	if (!err)
+		err = in_dir(b, "top", make_rest);
+	return err ? err : make_snapshot(b);
 }
 
 static int mount(struct bench *b, const char *dir, const char *const *options)

@@ -122,10 +122,16 @@ static void try_alteration(const struct alteration *a)
 
 /* ---- bits */
 
+/* Up to the last byte that is not zero, and a little more: a journal has a long end of zeros. */
 static uint64_t size_of_file(const char *path)
 {
-	struct stat st;
-	return stat(path, &st) == 0 ? (uint64_t)st.st_size : 0;
+	uint64_t at = 0, size = 0;
+	FILE *f = fopen(path, "re");
+	for (int byte; f && (byte = getc(f)) != EOF; at++)
+		size = byte ? at + 64 : size;
+	if (f)
+		fclose(f);
+	return MIN(size, at);
 }
 
 static void flip_bit(const char *path, uint64_t at, uint32_t bit)
