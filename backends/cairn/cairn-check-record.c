@@ -190,8 +190,13 @@ static bool try_bits(enum meta_table table, struct check_mended *m, uint8_t *byt
 static bool find_bit(enum meta_table table, struct check_mended *m, uint32_t size)
 {
 	MDB_val k = meta_key_val(&m->key);
-	if (__builtin_popcountll(meta_sum(table, &k, m->bytes, size) ^ stored_sum(m, size)) == 1)
+	uint64_t sum = meta_sum(table, &k, m->bytes, size);
+	if (__builtin_popcountll(sum ^ stored_sum(m, size)) == 1) {
+		struct cursor c;
+		cursor_init(&c, m->bytes + size, META_SUM_SIZE);
+		cursor_put_le64(&c, sum);
 		return true;
+	}
 	return try_bits(table, m, m->bytes, size, size) || try_bits(table, m, m->key.bytes, m->key.size, size);
 }
 

@@ -1,0 +1,147 @@
+/* Shows what a check does with one record, how a scrub's place is kept, and that a store in all its variety is sound. */
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "backends/cairn/cairn-check.h"
+#include "backends/cairn/cairn-scrub.h"
+#include "harness.h"
+
+#define VALUE_ROOM 64u
+
+/* ---- one record, as the tables have it */
+
+struct stored {
+	struct meta_key key;
+	uint8_t value[VALUE_ROOM];
+	uint32_t size;
+};
+
+static bool take(void *arg, const struct meta_record *r)
+{
+	struct stored *s = arg;
+	s->key = *r->key;
+	s->size = MIN(r->size, VALUE_ROOM);
+	memcpy(s->value, r->body, s->size);
+	return false;
+}
+
+static bool is_mended(const struct stored *damaged, const struct stored *right)
+{
+	struct meta_record r = {.key = &damaged->key, .body = damaged->value, .size = damaged->size, .err = ERR_IO};
+	struct check_mended m;
+	return cairn_record_mend(META_ENTRIES, &r, &m) && m.key.size == right->key.size &&
+	       memcmp(m.key.bytes, right->key.bytes, m.key.size) == 0 && memcmp(m.bytes, right->value, right->size) == 0;
+}
+
+/* meta_inspect() shows a damaged record whole: a wrong byte is put into the tables' file to have it do so. */
+static void flip(const char *dir, const char *find, size_t size)
+{
+	char path[256], *bytes = NULL;
+	long n = 0;
+	snprintf(path, sizeof(path), "%s/meta/data.mdb", dir);
+	FILE *f = fopen(path, "r+");
+	cr_assert_not_null(f);
+	fseek(f, 0, SEEK_END);
+	n = ftell(f);
+	bytes = malloc((size_t)n);
+	rewind(f);
+	cr_assert_eq(fread(bytes, 1, (size_t)n, f), (size_t)n);
+	for (long at = 0; at + (long)size < n; at++) {
+		if (memcmp(bytes + at, find, size) != 0)
+			continue;
+		fseek(f, at + (long)size + 20, SEEK_SET);
+		fputc(bytes[at + (long)size + 20] ^ 1, f);
+	}
+	fclose(f);
+	free(bytes);
+}
+
+static void run(void (*body)(void *arg))
+{
+	struct bench b = {.dir = "/tmp/test-check-XXXXXX"};
+	const char *tmp = getenv("TMPDIR");
+	if (tmp && strlen(tmp) < 64)
+		snprintf(b.dir, sizeof(b.dir), "%s/test-check-XXXXXX", tmp);
+	cr_assert_not_null(mkdtemp(b.dir));
+	bench_in_loop(body, &b);
+	bench_remove_dir(b.dir);
+}
+
+static void make_store(struct bench *b)
+{
+	static const char *const options[] = {"create=yes", "journal=1M", NULL};
+	struct vfs_node *node;
+	char *why;
+	cr_assert_eq(bench_mount(b, options, &why), 0);
+	cr_assert_eq(bench_make(b->m->root, "a-name-to-find", OP_TYPE_FILE, &node), 0);
+	vfs_node_put(node);
+	bench_unmount(b);
+}
+
+static void read_damaged(const char *dir, struct stored *s)
+{
+	char path[256];
+	struct meta_config cfg = {.dir = path, .size_max = 1ULL << 30, .read_only = true, .salvage = true};
+	struct meta_key key = meta_key_name(0, "", 0);
+	struct meta *meta;
+	snprintf(path, sizeof(path), "%s/meta", dir);
+	cr_assert_eq(meta_open(&meta, &cfg), 0);
+	cr_assert_eq(meta_inspect(meta, META_ENTRIES, &key, take, s), 0);
+	meta_close(meta);
+}
+
+static void each_bit(void *arg)
+{
+	struct bench *b = arg;
+	struct stored damaged, right;
+	make_store(b);
+	flip(b->dir, "a-name-to-find", 14);
+	read_damaged(b->dir, &damaged);
+	cr_assert_gt(damaged.size, META_HEAD_SIZE + CAIRN_ENTRY_SIZE);
+	right = damaged;
+	right.value[20] ^= 1;
+	cr_assert(is_mended(&damaged, &right));
+	for (uint32_t bit = 0; bit < 8 * right.size; bit++) {
+		damaged = right;
+		damaged.value[bit / 8] ^= (uint8_t)(1u << bit % 8);
+		cr_expect(is_mended(&damaged, &right), "bit %u of the value", bit);
+	}
+	for (uint32_t bit = 0; bit < 8 * right.key.size; bit++) {
+		damaged = right;
+		damaged.key.bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
+		cr_expect(is_mended(&damaged, &right), "bit %u of the key", bit);
+	}
+	damaged = right;
+	damaged.value[17] ^= 3;
+	cr_expect_not(is_mended(&damaged, &right), "two bits are guessed");
+}
+
+Test(check, every_flipped_bit_of_a_record_is_found)
+{
+	run(each_bit);
+}
+
+/* ---- a scrub's place */
+
+Test(check, the_place_of_a_scrub_is_kept)
+{
+	struct cairn_scrub_record r = {.state = {.run = SCRUB_PAUSED, .started_ns = 77, .bad_bytes = 4096, .last_bad = "here"},
+	                               .table = META_EXTENTS,
+	                               .key = meta_key_pair(5, 256)};
+	struct cairn_scrub_record back;
+	uint8_t bytes[CAIRN_SCRUB_SIZE];
+	cairn_scrub_encode(&r, bytes);
+	cr_assert_eq(cairn_scrub_decode(bytes, &back), 0);
+	cr_expect_eq(back.state.run, SCRUB_PAUSED);
+	cr_expect_eq(back.state.bad_bytes, 4096);
+	cr_expect_str_eq(back.state.last_bad, "here");
+	cr_expect_eq(back.table, META_EXTENTS);
+	cr_expect_eq(meta_key_second(&back.key), 256);
+	for (size_t i = 0; i < sizeof(bytes); i++) {
+		bytes[i] ^= 0x10;
+		cr_expect_eq(cairn_scrub_decode(bytes, &back), ERR_IO, "byte %zu", i);
+		bytes[i] ^= 0x10;
+	}
+}
