@@ -123,21 +123,24 @@ static bool has_had_enough(const struct test *t, int err)
 	return err == ERR_IO || (t->fault == FAULT_ENOSPC && err == ERR_NOSPC);
 }
 
-/* After a failure: another's write, and the same again, unless the store has had enough; then both say so. */
-static void go_on(struct test *t, struct step *s)
+/* After a fault: another's write, then a look, unless the store has had enough; then all says so. */
+static bool still_works(struct test *t)
 {
 	struct step *more = &t->run->steps[t->run->n_steps + 1];
 	if (!worker_draw(&t->other, more, STEP_WRITE))
-		return;
+		return false;
 	more->stability = WRITE_FILE_SYNC;
 	int err = worker_do(&t->other, more);
 	if (err && !has_had_enough(t, err))
 		bad(t, "another file cannot be written", err);
-	if (err)
-		return;
-	if (!verify_store(&t->other.rig, t->model, true, 0))
-		bad(t, "after the failure", 0);
-	err = worker_again(&t->worker, s);
+	if (!err && !verify_store(&t->other.rig, t->model, true, 0))
+		bad(t, "after the fault", 0);
+	return !err;
+}
+
+static void try_again(struct test *t, struct step *s)
+{
+	int err = worker_again(&t->worker, s);
 	if (err && !has_had_enough(t, err) && !was_done(s, err))
 		bad(t, "trying again", err);
 }
@@ -161,9 +164,9 @@ static void run_step(struct test *t, struct rig *r)
 	record_fail(FAULT_NONE, 0);
 	if (err && (!t->hit || !is_clear(t, err)))
 		bad(t, "the answer is not clear", err);
-	if (err)
-		go_on(t, s);
-	else if (!verify_store(r, t->model, true, 0))
+	if (t->hit && still_works(t) && err)
+		try_again(t, s);
+	if (!t->hit && !verify_store(r, t->model, true, 0))
 		bad(t, "after the operation", 0);
 	if (t->hit && t->n_bad)
 		fprintf(stderr, "it was %s that failed\n", call);
