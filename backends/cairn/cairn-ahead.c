@@ -22,7 +22,7 @@ static void run(void *arg)
 {
 	struct task *t = arg;
 	struct vfs_node *node = &t->n->cached.node;
-	struct cairn *fs = cairn_of(t->n);
+	struct cairn *fs = cairn_of(t->n)->base;
 	cairn_fill(t->n, t->first, t->end, NULL);
 	fiber_rwlock_rdunlock(vfs_node_lock(node));
 	vfs_node_put(node);
@@ -41,7 +41,7 @@ static void start(struct cairn_node *n, uint64_t first, uint64_t end)
 	}
 	*t = (struct task){n, first, end};
 	vfs_node_get(node);
-	fiber_join_add(&cairn_of(n)->readers_ahead, 1);
+	fiber_join_add(&cairn_of(n)->base->readers_ahead, 1);
 	if (fiber_spawn(run, t))
 		run(t);
 }

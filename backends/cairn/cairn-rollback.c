@@ -281,6 +281,7 @@ int cairn_rollback_resume(struct cairn *fs)
 static int forget_all(struct cairn *fs)
 {
 	vfs_node_put(TAKE(fs->mount->root));
+	fiber_join_wait(&fs->readers_ahead);
 	while (node_cache_shrink(&fs->nodes))
 		continue;
 	if (fs->n_users)

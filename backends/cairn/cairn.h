@@ -175,7 +175,7 @@ struct cairn {
 	struct fiber_mutex work_lock; /* of the background worker */
 	struct fiber_cond work;
 	struct fiber_join worker;
-	struct fiber_join readers_ahead;
+	struct fiber_join readers_ahead; /* of the store and its views */
 	struct fiber_cond idle;       /* the worker found nothing to do; guarded by work_lock as the rest */
 	uint64_t n_idle;
 	bool stopping;
