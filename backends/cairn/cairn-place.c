@@ -20,7 +20,7 @@ struct placing {
 	uint64_t place;
 	uint32_t n_blocks;
 	int n_iov;
-	bool durable;
+	bool *durable; /* all there is, and whether it is durable when written; NULL: there is more */
 	struct iovec iov[PARTS_MAX];
 	uint32_t chunks[PARTS_MAX];
 };
@@ -43,9 +43,12 @@ static void write_placing(void *arg)
 {
 	struct placing *p = arg;
 	struct cairn_node *n = p->n;
-	int err = cairn_blocks_write(cairn_of(n), p->place, p->iov, p->n_iov, p->durable);
+	bool durable = p->durable != NULL;
+	int err = cairn_blocks_write(cairn_of(n), p->place, p->iov, p->n_iov, &durable);
 	if (err)
 		n->write_err = err;
+	if (p->durable)
+		*p->durable = durable;
 	for (int i = 0; i < p->n_iov; i++)
 		pages_put(n->cached.node.mount->pages, p->chunks[i]);
 	free(p);
@@ -89,7 +92,7 @@ static int take_request(struct placer *w)
 	w->p->place = w->room.first;
 	w->p->n_blocks = 0;
 	w->p->n_iov = 0;
-	w->p->durable = false;
+	w->p->durable = NULL;
 	return 0;
 }
 
@@ -152,9 +155,8 @@ static int place_all(struct cairn_node *n, bool *durable)
 		if (!(c->placed & bit_of(at)))
 			err = place_block(&w, c, (uint32_t)(at % CAIRN_CHUNK_BLOCKS));
 	}
-	*durable = alone && !err && w.p && w.n_started == 0;
-	if (w.p)
-		w.p->durable = *durable;
+	if (alone && !err && w.p && w.n_started == 0)
+		w.p->durable = durable;
 	end(&w);
 	return err;
 }

@@ -17,6 +17,7 @@ LOG_MODULE("cairn");
 #define SEGMENTS_MAX (1u << 18)
 #define WORDS (CAIRN_SEGMENT_BLOCKS / 64)
 #define DISCARD_MIN 16u /* blocks */
+#define DIRECT_MIN (256u << 10) /* bytes of a write that is worth waiting for the disk */
 #define HOST_RESERVE (64ULL << 20) /* bytes of the host's file system that writers leave */
 
 /* ---- the budget */
@@ -266,23 +267,36 @@ uint64_t cairn_ranges_total(const struct cairn_ranges *r)
 
 /* ---- segment files */
 
-/* The host's own cache would hold everything twice. Where it knows no other way it does. */
 static int open_file(struct cairn *fs, const char *name, int flags, struct file **f)
 {
 	int mode = (fs->mount->read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | flags;
-	int err = file_open(f, fs->data_fd, name, mode | O_DIRECT, 0600);
-	return err == ERR_INVAL ? file_open(f, fs->data_fd, name, mode, 0600) : err;
+	return file_open(f, fs->data_fd, name, mode, 0600);
+}
+
+/* The host's own cache would hold everything twice. Where it knows no other way it does. */
+static int open_direct(struct cairn *fs, const char *name, int flags, struct file **f)
+{
+	int err = open_file(fs, name, flags | O_DIRECT, f);
+	return err == ERR_INVAL ? open_file(fs, name, flags, f) : err;
+}
+
+static int open_or_create(struct cairn *fs, const char *name, struct file **f)
+{
+	int err = open_direct(fs, name, 0, f);
+	if (err != ERR_NOENT || fs->mount->read_only)
+		return err;
+	err = open_direct(fs, name, O_CREAT, f);
+	if (!err && (err = file_sync_dir(fs->data_fd)))
+		file_close(*f);
+	return err;
 }
 
 static int open_segment(struct cairn *fs, uint32_t index, struct file **f)
 {
 	char name[16];
 	snprintf(name, sizeof(name), "%08x", index);
-	int err = open_file(fs, name, 0, f);
-	if (err != ERR_NOENT || fs->mount->read_only)
-		return err;
-	err = open_file(fs, name, O_CREAT, f);
-	if (!err && (err = file_sync_dir(fs->data_fd)))
+	int err = open_or_create(fs, name, f);
+	if (!err && !fs->mount->read_only && (err = open_file(fs, name, 0, &fs->segments[index].cached)))
 		file_close(*f);
 	return err;
 }
@@ -335,19 +349,42 @@ int cairn_blocks_read(struct cairn *fs, uint64_t place, struct iovec *iov, int n
 	return err;
 }
 
-int cairn_blocks_write(struct cairn *fs, uint64_t place, struct iovec *iov, int n_iov, bool durable)
+static size_t iov_size(const struct iovec *iov, int n_iov)
 {
-	struct cairn_segment *s;
-	uint64_t at = place % CAIRN_SEGMENT_BLOCKS * CAIRN_BLOCK_SIZE;
-	int err = segment_of(fs, place, &s);
-	while (!err && n_iov) {
-		ssize_t n = durable ? file_pwritev_durable(s->file, iov, n_iov, at) : file_pwritev(s->file, iov, n_iov, at);
+	size_t size = 0;
+	for (int i = 0; i < n_iov; i++)
+		size += iov[i].iov_len;
+	return size;
+}
+
+static int write_all(struct file *f, uint64_t at, struct iovec *iov, int n_iov, bool durable)
+{
+	while (n_iov) {
+		ssize_t n = durable ? file_pwritev_durable(f, iov, n_iov, at) : file_pwritev(f, iov, n_iov, at);
 		if (n <= 0)
 			return n ? (int)n : ERR_NOSPC;
 		at += (uint64_t)n;
 		advance(&iov, &n_iov, (size_t)n);
 	}
-	if (!err && !durable)
+	return 0;
+}
+
+/*
+ * Who is alone makes its bytes durable in the same request. Several at once would wait for each other there: they leave
+ * theirs in the host's page cache, unless that would be much, and share a sync.
+ */
+int cairn_blocks_write(struct cairn *fs, uint64_t place, struct iovec *iov, int n_iov, bool *durable)
+{
+	struct cairn_segment *s;
+	int err = segment_of(fs, place, &s);
+	if (err)
+		return err;
+	bool alone = __atomic_fetch_add(&s->n_writing, 1, __ATOMIC_RELAXED) == 0 && !__atomic_load_n(&s->syncing, __ATOMIC_RELAXED);
+	*durable = *durable && alone;
+	struct file *f = *durable || iov_size(iov, n_iov) >= DIRECT_MIN ? s->file : s->cached;
+	err = write_all(f, place % CAIRN_SEGMENT_BLOCKS * CAIRN_BLOCK_SIZE, iov, n_iov, *durable);
+	__atomic_fetch_sub(&s->n_writing, 1, __ATOMIC_RELAXED);
+	if (!err && !*durable)
 		__atomic_add_fetch(&s->written, 1, __ATOMIC_RELEASE);
 	return err;
 }
@@ -367,11 +404,11 @@ void cairn_ranges_discard(struct cairn *fs, const struct cairn_ranges *r)
 static void lead_sync(struct cairn *fs, struct cairn_segment *s)
 {
 	uint64_t upto = __atomic_load_n(&s->written, __ATOMIC_ACQUIRE);
-	s->syncing = true;
+	__atomic_store_n(&s->syncing, true, __ATOMIC_RELAXED);
 	fiber_mutex_unlock(&fs->sync_lock);
 	int err = file_sync(s->file, true);
 	fiber_mutex_lock(&fs->sync_lock);
-	s->syncing = false;
+	__atomic_store_n(&s->syncing, false, __ATOMIC_RELAXED);
 	/* The host forgets what it could not write: a later sync that succeeds says nothing about it. */
 	if (err) {
 		s->lost = upto;
@@ -442,6 +479,8 @@ void cairn_segments_fini(struct cairn *fs)
 	for (uint32_t i = 0; fs->segments && i < fs->n_segments; i++) {
 		if (fs->segments[i].file)
 			file_close(fs->segments[i].file);
+		if (fs->segments[i].cached)
+			file_close(fs->segments[i].cached);
 		free(fs->segments[i].used);
 	}
 	free(TAKE(fs->segments));

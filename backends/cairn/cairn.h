@@ -103,9 +103,11 @@ void cairn_delete_orphan(struct meta_txn *txn, uint64_t ino);
 
 struct cairn_segment {
 	struct file *file;    /* past the host's page cache where that can be done; NULL: not opened yet */
+	struct file *cached;  /* the same file through that cache; not in a store that is only read */
 	uint64_t *used;       /* a bit for each block; NULL: not loaded yet */
 	uint32_t n_free;      /* valid when loaded */
 	uint32_t hint;        /* where to look next */
+	uint32_t n_writing;   /* writes that are under way; atomic */
 	uint64_t written;     /* writes so far; this and the rest guarded by sync_lock */
 	uint64_t synced;      /* how many of them are durable */
 	uint64_t lost;        /* or are not, for a sync failed */
@@ -310,7 +312,7 @@ void cairn_release(struct cairn *fs, const struct cairn_range *range);
  * segment. durable: cairn_blocks_sync() need not follow. Park.
  */
 int cairn_blocks_read(struct cairn *fs, uint64_t place, struct iovec *iov, int n_iov);
-int cairn_blocks_write(struct cairn *fs, uint64_t place, struct iovec *iov, int n_iov, bool durable);
+int cairn_blocks_write(struct cairn *fs, uint64_t place, struct iovec *iov, int n_iov, bool *durable);
 /* cairn_blocks_sync() - what was written to the segments of these ranges is durable. Parks. */
 int cairn_blocks_sync(struct cairn *fs, const struct cairn_ranges *ranges);
 int cairn_ranges_add(struct cairn_ranges *r, struct cairn_range range);
