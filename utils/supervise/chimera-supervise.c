@@ -147,6 +147,12 @@ static struct process *find_process(pid_t pid)
 	return NULL;
 }
 
+/* The signal that was sent may find a process that has just been started and takes no notice of signals yet. */
+static bool stopped_well(int status)
+{
+	return WIFEXITED(status) ? WEXITSTATUS(status) == 0 : WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM;
+}
+
 static bool reap(bool restart)
 {
 	bool going = true;
@@ -160,7 +166,7 @@ static bool reap(bool restart)
 		p->pid = 0;
 		if (restart)
 			going = schedule_again(p, pid, status) && going;
-		else if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+		else if (!stopped_well(status))
 			report_end(p, pid, status, " while stopping");
 		write_state();
 	}
