@@ -307,23 +307,29 @@ static int roll_back(struct cairn *fs, uint64_t at)
 	return err;
 }
 
-int cairn_snapshot_rollback(struct vfs_mount *m, const struct vfs_name *name)
+/* The worker is stopped: it may be waiting for snapshot_mutex. */
+static int roll_back_alone(struct cairn *fs, const struct vfs_name *name)
 {
-	struct cairn *fs = m->store;
+	struct vfs_mount *m = fs->mount;
 	uint64_t at;
 	fiber_mutex_lock(&fs->snapshot_mutex);
 	int err = cairn_snapshot_id(fs, name, &at);
-	if (!err) {
-		cairn_work_stop(fs);
+	if (!err)
 		err = cairn_flush_all(fs);
-		if (!err)
-			err = roll_back(fs, at);
-		int again = fs->mount->root ? 0 : cairn_node_of_ino(fs, CAIRN_ROOT_INODE, &m->root);
-		int works = cairn_work_start(fs);
-		err = err ? err : again ? again : works;
-	}
+	if (!err)
+		err = roll_back(fs, at);
+	int again = m->root ? 0 : cairn_node_of_ino(fs, CAIRN_ROOT_INODE, &m->root);
 	fiber_mutex_unlock(&fs->snapshot_mutex);
+	return err ? err : again;
+}
+
+int cairn_snapshot_rollback(struct vfs_mount *m, const struct vfs_name *name)
+{
+	struct cairn *fs = m->store;
+	cairn_work_stop(fs);
+	int err = roll_back_alone(fs, name);
+	int works = cairn_work_start(fs);
 	if (!err)
 		log_notice("%s: rolled back to snapshot %.*s", m->name, (int)name->size, name->bytes);
-	return err;
+	return err ? err : works;
 }
