@@ -88,7 +88,7 @@ static void change(const char *text, bool add, bool told)
 	if (add)
 		strcpy(store.names[store.n++], text);
 	else
-		strcpy(store.names[at], store.names[--store.n]);
+		memmove(store.names[at], store.names[--store.n], sizeof(store.names[at]));
 	touched();
 	if (!told)
 		return;
