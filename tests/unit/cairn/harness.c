@@ -18,7 +18,6 @@ struct op_time vfs_now(void)
 
 void vfs_node_init(struct vfs_node *node, struct vfs_mount *mount, uint32_t type, uint64_t fileid)
 {
-	memset(node, 0, sizeof(*node));
 	node->mount = mount;
 	node->type = type;
 	node->fileid = fileid;

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "backends/cairn/cairn.h"
+#include "backends/cairn/cairn-snapshot.h"
 #include "base/cursor.h"
 
 /* From that block of the store on there are so many more references than are counted. */
@@ -16,7 +16,7 @@ struct step {
 struct sums {
 	struct step *usage; /* by key of a counter: what inodes have over what it says */
 	size_t n_usage, max_usage;
-	uint64_t inodes, blocks_of_inodes, extents, space, entries, order, links;
+	uint64_t inodes, blocks_of_inodes, extents, space, entries, order, links, old;
 	struct step *steps;
 	size_t n_steps, max_steps;
 	bool bad;
@@ -127,6 +127,23 @@ static bool sum_extent(void *arg, const struct meta_record *r)
 	return true;
 }
 
+static bool sum_dead(void *arg, const struct meta_record *r)
+{
+	struct sums *s = arg;
+	struct cairn_ref ref = {.ino = 0};
+	uint64_t newest;
+	s->bad |= cairn_dead_decode(r, &newest, &ref) != 0;
+	s->old++;
+	add_refs(s, ref.place.first, ref.place.n, 1);
+	return true;
+}
+
+static bool count_old(void *arg, const struct meta_record *r)
+{
+	((struct sums *)arg)->old++;
+	return true;
+}
+
 static bool sum_space(void *arg, const struct meta_record *r)
 {
 	struct sums *s = arg;
@@ -149,13 +166,15 @@ static bool count_order(void *arg, const struct meta_record *r)
 	return true;
 }
 
-bool tables_agree(const char *dir)
+/* What snapshots have besides. */
+static bool sum_all(const char *dir, uint64_t *old)
 {
 	static const struct {
 		enum meta_table table;
 		meta_visit_fn *visit;
 	} scans[] = {{META_INODES, sum_inode}, {META_EXTENTS, sum_extent}, {META_SPACE, sum_space},
-	             {META_ENTRIES, count_entry}, {META_ORDER, count_order}};
+	             {META_ENTRIES, count_entry}, {META_ORDER, count_order}, {META_DEAD, sum_dead},
+	             {META_HISTORY, count_old}};
 	char path[256];
 	struct meta_key first = meta_key_number(0), start = meta_key_name(0, "", 0);
 	struct meta_config cfg = {.dir = path, .size_max = 1ULL << 40, .read_only = true};
@@ -177,6 +196,7 @@ bool tables_agree(const char *dir)
 	             s.space == (uint64_t)blocks && s.entries == s.order && s.links == s.entries;
 	free(s.steps);
 	free(s.usage);
+	*old = s.old;
 	if (!agree)
 		fprintf(stderr, "tables: %s%llu inodes (counter %lld), blocks: %llu in inodes, %llu in extents, %llu in space (counter %lld), "
 		        "%llu entries, %llu in order, %llu in directories\n", s.bad ? "damaged, " : "",
@@ -184,4 +204,16 @@ bool tables_agree(const char *dir)
 		        (unsigned long long)s.extents, (unsigned long long)s.space, (long long)blocks,
 		        (unsigned long long)s.entries, (unsigned long long)s.order, (unsigned long long)s.links);
 	return agree;
+}
+
+bool tables_agree(const char *dir)
+{
+	uint64_t old;
+	return sum_all(dir, &old);
+}
+
+uint64_t tables_n_old(const char *dir)
+{
+	uint64_t old = UINT64_MAX;
+	return sum_all(dir, &old) ? old : UINT64_MAX;
 }
