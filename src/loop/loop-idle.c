@@ -19,6 +19,7 @@
 
 #define YIELD_AFTER_NS (2 * NS_PER_US)
 #define YIELDED_NS (5 * NS_PER_US) /* a yield that takes longer let somebody run */
+#define HOGGED_NS (500 * NS_PER_US) /* and one that takes this long not the peer, who would have had enough sooner */
 
 static void score_spell(struct loop *loop, uint64_t length_ns)
 {
@@ -108,7 +109,8 @@ static bool timer_due(const struct loop *loop)
 
 /*
  * The peer that is polled may want this very CPU: after the time of an ordinary answer it is let in, and at once if it
- * was in such need the last time. Answers how long others had the CPU.
+ * was in such need the last time. Answers how long it had the CPU. Whoever keeps that for its whole slice is
+ * somebody else: next to him it is better to sleep and be woken.
  */
 static uint64_t wait_a_moment(struct loop *loop, uint64_t spent_ns)
 {
@@ -120,11 +122,12 @@ static uint64_t wait_a_moment(struct loop *loop, uint64_t spent_ns)
 	uint64_t before = loop->engine->clock_ns();
 	sched_yield();
 	loop->now_ns = loop->engine->clock_ns();
-	loop->crowded = loop->now_ns - before > YIELDED_NS;
-	return loop->crowded ? loop->now_ns - before : 0;
+	uint64_t took_ns = loop->now_ns - before;
+	loop->crowded = took_ns > YIELDED_NS && took_ns < HOGGED_NS;
+	return loop->crowded ? took_ns : 0;
 }
 
-/* Polls until something turned up (true), or nothing is expected any more, or the bound has passed, others' time not counted. */
+/* Polls until something turned up (true), or nothing is expected any more, or the bound has passed, the peer's time not counted. */
 static bool spin(struct loop *loop, uint64_t until_ns)
 {
 	uint64_t start_ns = loop->now_ns;
@@ -137,9 +140,9 @@ static bool spin(struct loop *loop, uint64_t until_ns)
 		}
 		if (timer_due(loop))
 			return true;
-		uint64_t others_ns = wait_a_moment(loop, loop->now_ns - start_ns);
-		start_ns += others_ns;
-		until_ns += others_ns;
+		uint64_t peer_ns = wait_a_moment(loop, loop->now_ns - start_ns);
+		start_ns += peer_ns;
+		until_ns += peer_ns;
 	}
 	return false;
 }

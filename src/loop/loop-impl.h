@@ -25,7 +25,7 @@ struct loop {
 	struct list pollers;
 	struct list *poller_next;     /* where a walk over pollers goes on */
 	int32_t spin_score;           /* see loop-idle.c */
-	bool crowded;          /* the last time that it yielded its CPU somebody took it */
+	bool crowded;          /* the last time that it yielded its CPU somebody took it for a moment */
 	bool engine_hot;              /* the last look at the engine found events */
 	uint64_t engine_looked_ns;
 
