@@ -82,8 +82,8 @@ int cairn_getattr(struct vfs_node *node, struct op_attr *attr)
 	return 0;
 }
 
-/* Without bytes in memory nothing has to be durable before the inode. */
-static int store_inode(struct cairn_node *n)
+/* Without bytes in memory nothing has to be durable before the inode. owning: NULL, or what is stored with it. */
+static int store_inode(struct cairn_node *n, struct cairn_owning *owning)
 {
 	struct cairn_inode inode = cairn_inode_stored(n);
 	struct meta_txn txn;
@@ -93,6 +93,8 @@ static int store_inode(struct cairn_node *n)
 	txn.frees = true;
 	cairn_put_inode(&txn, cairn_ino(n), &inode);
 	cairn_quota_put(&txn, n, &inode);
+	if (owning)
+		cairn_own_put(owning, &txn);
 	int err = cairn_submit(n, &txn);
 	if (!err) {
 		n->changed = false;
@@ -101,25 +103,10 @@ static int store_inode(struct cairn_node *n)
 	return err;
 }
 
-/* What n has counts for the owner, group and project to be. */
-static int change_owner(struct cairn_node *n, const struct op_attr *set)
+static int change(struct cairn_node *n, const struct op_attr *set, struct cairn_owning *owning)
 {
-	struct op_attr attr = n->inode.attr;
-	op_attr_set(&attr, set);
-	return cairn_quota_move(n, &attr);
-}
-
-int cairn_setattr(struct vfs_node *node, const struct op_attr *set)
-{
-	struct cairn_node *n = cairn_node(node);
-	bool sized = set->mask & ATTR_SIZE, given = set->mask & (ATTR_UID | ATTR_GID | ATTR_PROJECT);
-	int err = sized && set->size <= n->inode.attr.size ? cairn_store_first(n) : 0;
-	if (err)
-		return err;
+	bool sized = set->mask & ATTR_SIZE;
 	struct cairn_inode before = cairn_inode_stored(n);
-	err = given ? change_owner(n, set) : 0;
-	if (err)
-		return err;
 	cairn_touch(&n->inode, sized);
 	op_attr_set(&n->inode.attr, set);
 	if (set->mask & ATTR_ATIME)
@@ -127,11 +114,26 @@ int cairn_setattr(struct vfs_node *node, const struct op_attr *set)
 	/* Setting times is how a client ends an exclusive create: the verifier has served. */
 	if (set->mask & (ATTR_ATIME | ATTR_MTIME))
 		n->inode.verifier = 0;
-	err = sized ? cairn_resize(n, set->size) : store_inode(n);
+	int err = sized ? cairn_resize(n, set->size) : store_inode(n, owning);
 	if (err)
 		n->inode = before;
-	if (err && given)
-		cairn_quota_move(n, &before.attr);
+	return err;
+}
+
+int cairn_setattr(struct vfs_node *node, const struct op_attr *wanted)
+{
+	struct cairn_node *n = cairn_node(node);
+	bool cuts = (wanted->mask & ATTR_SIZE) && wanted->size <= n->inode.attr.size;
+	bool given = wanted->mask & (ATTR_UID | ATTR_GID | ATTR_PROJECT);
+	struct cairn_owning owning = {.n = 0};
+	int err = cuts || given ? cairn_store_first(n) : 0;
+	if (!err && given)
+		err = cairn_own_begin(&owning, n, wanted);
+	if (err)
+		return err;
+	err = change(n, wanted, given ? &owning : NULL);
+	if (given)
+		cairn_own_end(&owning, err);
 	if (!err)
 		cairn_touch_base(n, true);
 	return err;

@@ -125,11 +125,11 @@ int cairn_quota_new(struct cairn *fs, const struct cairn_inode *inode, const str
 	return err ? err : quota_charge(&fs->quotas, owner, 0, 1);
 }
 
-void cairn_quota_gone(struct cairn *fs, const struct cairn_inode *inode)
+void cairn_quota_gone(struct cairn *fs, const struct cairn_inode *inode, int sign)
 {
 	struct quota_owner owner;
 	if (quota_owner(&fs->quotas, &inode->attr, NULL, &owner) == 0)
-		quota_adjust(&fs->quotas, &owner, -(int64_t)(inode->n_blocks * CAIRN_BLOCK_SIZE), -1);
+		quota_adjust(&fs->quotas, &owner, -sign * (int64_t)(inode->n_blocks * CAIRN_BLOCK_SIZE), -sign);
 }
 
 int cairn_quota_move(struct cairn_node *n, const struct op_attr *attr)
@@ -142,6 +142,17 @@ int cairn_quota_move(struct cairn_node *n, const struct op_attr *attr)
 	if (!err)
 		n->owner = now;
 	return err;
+}
+
+void cairn_quota_move_back(struct cairn_node *n, const struct quota_owner *before)
+{
+	struct quota_owner loses = n->owner, gains = *before;
+	for (uint32_t kind = 0; kind < QUOTA_N_KINDS; kind++)
+		if (loses.of[kind] == gains.of[kind])
+			loses.of[kind] = gains.of[kind] = NULL;
+	quota_adjust(&cairn_of(n)->quotas, &loses, -n->charged * (int64_t)CAIRN_BLOCK_SIZE, -1);
+	quota_adjust(&cairn_of(n)->quotas, &gains, n->charged * (int64_t)CAIRN_BLOCK_SIZE, 1);
+	n->owner = *before;
 }
 
 /* ---- opening */

@@ -46,6 +46,12 @@ static struct cairn_gone *take_gone(struct cairn *fs)
 	return list;
 }
 
+/* Inodes whose usage is given back at once, and taken again if they stay. */
+struct gone_list {
+	struct cairn_inode *list;
+	uint32_t n, max;
+};
+
 struct reclaim {
 	struct cairn *fs;
 	uint64_t ino;
@@ -53,7 +59,7 @@ struct reclaim {
 	struct cairn_refs refs;
 	uint32_t n;      /* records so far */
 	uint32_t n_done; /* orphans */
-	uint32_t n_inodes; /* these and their streams */
+	struct gone_list inodes; /* these and their streams */
 	bool more;       /* than one transaction should have */
 	int err;
 };
@@ -100,7 +106,20 @@ static int collect(struct reclaim *k)
 	return err;
 }
 
-/* If the transaction fails, so does everything after it. */
+static int add_gone(struct gone_list *g, const struct cairn_inode *inode)
+{
+	if (g->n == g->max) {
+		uint32_t max = g->max ? 2 * g->max : 16;
+		struct cairn_inode *list = realloc(g->list, max * sizeof(*list));
+		if (!list)
+			return ERR_NOMEM;
+		g->list = list;
+		g->max = max;
+	}
+	g->list[g->n++] = *inode;
+	return 0;
+}
+
 static int put_usage_gone(struct reclaim *k)
 {
 	struct meta_key key = meta_key_number(k->ino);
@@ -112,8 +131,11 @@ static int put_usage_gone(struct reclaim *k)
 		err = cairn_inode_decode(body, size, &inode);
 	if (err)
 		return err;
+	err = add_gone(&k->inodes, &inode);
+	if (err)
+		return err;
 	cairn_quota_put_inode(&k->txn, &inode, -1);
-	cairn_quota_gone(k->fs, &inode);
+	cairn_quota_gone(k->fs, &inode, 1);
 	return 0;
 }
 
@@ -127,7 +149,6 @@ static int put_inode_gone(struct reclaim *k)
 	meta_delete(&k->txn, META_ACLS, &key);
 	meta_delete(&k->txn, META_INODES, &key);
 	meta_add(&k->txn, META_N_INODES, -1);
-	k->n_inodes++;
 	return 0;
 }
 
@@ -196,9 +217,12 @@ static int reclaim_step(struct cairn *fs, struct cairn_gone **list)
 		cairn_ranges_discard(fs, &freed);
 		cairn_ranges_release(fs, &freed);
 		cairn_refund(fs, cairn_ranges_total(&freed));
-		fs->n_inodes -= k.n_inodes;
+		fs->n_inodes -= k.inodes.n;
 		fs->n_orphans -= k.n_done;
 	}
+	for (uint32_t i = 0; err && i < k.inodes.n; i++)
+		cairn_quota_gone(fs, &k.inodes.list[i], -1);
+	free(k.inodes.list);
 	cairn_refs_fini(&k.refs);
 	cairn_ranges_fini(&freed);
 	return err;

@@ -523,10 +523,38 @@ int cairn_quota_charge(struct cairn_node *n, uint64_t blocks);
 void cairn_quota_sync(struct cairn_node *n);
 /* cairn_quota_new() - charges a new inode; *owner is to be given back by quota_adjust() if it does not come. ERR_DQUOT. */
 int cairn_quota_new(struct cairn *fs, const struct cairn_inode *inode, const struct cairn_node *near, struct quota_owner *owner);
-/* cairn_quota_gone() - gives back what a stored inode had. */
-void cairn_quota_gone(struct cairn *fs, const struct cairn_inode *inode);
+/* cairn_quota_gone() - gives back what a stored inode had; sign -1: takes it again. */
+void cairn_quota_gone(struct cairn *fs, const struct cairn_inode *inode, int sign);
 /* cairn_quota_move() - charges who attr says instead of n's owner. ERR_DQUOT. */
 int cairn_quota_move(struct cairn_node *n, const struct op_attr *attr);
+
+/* cairn_quota_move_back() - undoes that: the owner is as before. */
+void cairn_quota_move_back(struct cairn_node *n, const struct quota_owner *before);
+
+/* ---- cairn-owner.c */
+
+struct cairn_owned {
+	struct cairn_node *n;
+	struct quota_owner before;
+};
+
+/* A change of owner, group or project: of an object, the first in the list, and of its streams. */
+struct cairn_owning {
+	struct cairn_node *base;
+	struct op_attr set;
+	struct cairn_owned *list;
+	uint32_t n, max;
+	bool put;
+};
+
+/*
+ * cairn_own_begin() - stores what is dirty of the streams, and moves what all have to the accounts that set tells. Node lock [w].
+ * Parks. ERR_DQUOT; on failure nothing was moved, and the rest need not be called. cairn_own_put() - streams in the base's transaction.
+ * cairn_own_end() - it was committed, or with err was not and everything is moved back.
+ */
+int cairn_own_begin(struct cairn_owning *o, struct cairn_node *base, const struct op_attr *set);
+void cairn_own_put(struct cairn_owning *o, struct meta_txn *txn);
+void cairn_own_end(struct cairn_owning *o, int err);
 
 /* ---- cairn-dir.c, cairn-name.c */
 

@@ -243,3 +243,31 @@ CASE_NEEDS(quota_streams, HAS_QUOTA | HAS_USERS | HAS_OPS | HAS_STREAMS, "stream
 	EQ(bytes_used(t, QUOTA_USER, NOBODY), KIB(256));
 	OK(fs_remove_stream(t, &f, "s", 0));
 }
+
+CASE_NEEDS(quota_streams_chown, HAS_QUOTA | HAS_USERS | HAS_OPS | HAS_STREAMS, "a change of owner moves what streams have, if that may be")
+{
+	struct obj f = a_file(t, "f", 0644), s;
+
+	OK(fs_chown(t, &f, NOBODY, NOBODY));
+	OK(fill(t, &f, 0, KIB(32)));
+	s = a_stream(t, &f, "s", "");
+	OK(fill(t, &s, 0, KIB(64)));
+	a_stream(t, &f, "t", "");
+	limit(t, QUOTA_USER, 7400, HARD(KIB(64)), NO_LIMIT);
+	FAILS(ERR_DQUOT, fs_chown(t, &f, 7400, UINT32_MAX));
+	EQ(bytes_used(t, QUOTA_USER, 7400), 0);
+	EQ(bytes_used(t, QUOTA_USER, NOBODY), KIB(96));
+	EQ(inodes_used(t, QUOTA_USER, NOBODY), 3);
+	OK(fs_chown(t, &f, 7401, 7402));
+	OK(set_project(t, &f, 11));
+	EQ(inodes_used(t, QUOTA_USER, NOBODY), 0);
+	EQ(bytes_used(t, QUOTA_USER, NOBODY), 0);
+	EQ(inodes_used(t, QUOTA_GROUP, 7402), 3);
+	EQ(bytes_used(t, QUOTA_GROUP, 7402), KIB(96));
+	EQ(bytes_used(t, QUOTA_PROJECT, 11), KIB(96));
+	OK(fill(t, &s, KIB(64), KIB(64)));
+	OK(fs_commit(t, &s));
+	EQ(bytes_used(t, QUOTA_USER, 7401), KIB(160));
+	OK(fs_remove_stream(t, &f, "s", 0));
+	limit(t, QUOTA_USER, 7400, NO_LIMIT, NO_LIMIT);
+}

@@ -220,6 +220,63 @@ Test(names, replaced_and_removed_streams_are_reclaimed)
 	run(check_removed);
 }
 
+static uint64_t has(struct bench *b, uint32_t kind, uint32_t id, uint64_t *inodes)
+{
+	struct op_quota q = {.kind = kind, .id = id};
+	int err = b->m->ops->get_quota(b->m, &q, false);
+	cr_assert(err == 0 || err == ERR_NOENT);
+	*inodes = err ? 0 : q.inodes.used;
+	return err ? 0 : q.bytes.used;
+}
+
+static int give(struct vfs_node *node, struct op_attr set)
+{
+	fiber_rwlock_wrlock(&node->lock);
+	int err = node->mount->ops->setattr(node, &set);
+	fiber_rwlock_wrunlock(&node->lock);
+	return err;
+}
+
+/* With and without a change of size, in use and not, stored and not. */
+static void check_given(void *arg)
+{
+	struct bench *b = arg;
+	uint8_t *data = calloc(1, LARGE);
+	struct op_quota limits = {.kind = QUOTA_USER, .id = 6, .bytes = {.hard = LARGE}};
+	const uint64_t blocks = ALIGN_UP(LARGE, CAIRN_BLOCK_SIZE);
+	uint64_t n;
+	mount_ok(b, make_store);
+	struct vfs_node *f = make(b->m->root, "f", OP_TYPE_FILE);
+	cr_assert_eq(bench_write(f, 0, data, LARGE, WRITE_UNSTABLE), 0);
+	vfs_node_put(make_stream(f, "s", data, LARGE, WRITE_FILE_SYNC));
+	struct vfs_node *u = make_stream(f, "u", data, LARGE, WRITE_UNSTABLE);
+	cr_assert_eq(b->m->ops->set_quota(b->m, &limits), 0);
+	cr_assert_eq(give(f, (struct op_attr){.mask = ATTR_UID | ATTR_GID, .uid = 6, .gid = 8}), ERR_DQUOT);
+	cr_assert(has(b, QUOTA_USER, 6, &n) == 0 && n == 0);
+	cr_assert(has(b, QUOTA_GROUP, 8, &n) == 0 && n == 0);
+	cr_assert(has(b, QUOTA_USER, 0, &n) == 3 * blocks && n == 4, "and the root");
+	cr_assert_eq(give(f, (struct op_attr){.mask = ATTR_UID | ATTR_PROJECT, .uid = 5, .project = 9}), 0);
+	cr_assert(has(b, QUOTA_USER, 5, &n) == 3 * blocks && n == 3);
+	cr_assert_eq(give(f, (struct op_attr){.mask = ATTR_GID | ATTR_SIZE, .gid = 7}), 0);
+	cr_assert(has(b, QUOTA_GROUP, 7, &n) == 2 * blocks && n == 3);
+	vfs_node_put(u);
+	vfs_node_put(f);
+	remount(b);
+	cr_assert(has(b, QUOTA_USER, 5, &n) == 2 * blocks && n == 3);
+	cr_assert(has(b, QUOTA_GROUP, 7, &n) == 2 * blocks && n == 3);
+	cr_assert(has(b, QUOTA_PROJECT, 9, &n) == 2 * blocks && n == 3);
+	cr_assert_eq(bench_remove(b->m->root, "f"), 0);
+	wait_for_inodes(b, 1);
+	cr_assert(has(b, QUOTA_USER, 5, &n) == 0 && n == 0, "given back when they are gone");
+	unmount_and_check(b);
+	free(data);
+}
+
+Test(names, streams_count_for_the_new_owner_of_their_base)
+{
+	run(check_given);
+}
+
 /* ---- folded names */
 
 static int look_up(struct vfs_node *dir, const char *text, char stored[OP_NAME_MAX + 1])
