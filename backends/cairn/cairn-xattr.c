@@ -24,7 +24,7 @@ int cairn_commit_with(struct cairn_node *n, struct meta_txn *txn)
 
 int cairn_get_xattr(struct vfs_node *node, const struct vfs_name *name, void *value, uint32_t *size)
 {
-	struct meta_key key = meta_key_name(node->fileid, name->bytes, name->size);
+	struct meta_key key = meta_key_name(cairn_ino(cairn_node(node)), name->bytes, name->size);
 	int err = meta_get(cairn_of(cairn_node(node))->meta, META_XATTRS, &key, value, size);
 	return err == ERR_NOENT ? ERR_NODATA : err;
 }
@@ -32,7 +32,7 @@ int cairn_get_xattr(struct vfs_node *node, const struct vfs_name *name, void *va
 int cairn_set_xattr(struct vfs_node *node, const struct vfs_name *name, const void *value, uint32_t size, uint32_t flags)
 {
 	struct cairn_node *n = cairn_node(node);
-	struct meta_key key = meta_key_name(node->fileid, name->bytes, name->size);
+	struct meta_key key = meta_key_name(cairn_ino(cairn_node(node)), name->bytes, name->size);
 	struct meta_txn txn;
 	uint32_t none = 0;
 	int err = meta_get(cairn_of(n)->meta, META_XATTRS, &key, NULL, &none);
@@ -51,7 +51,7 @@ int cairn_set_xattr(struct vfs_node *node, const struct vfs_name *name, const vo
 int cairn_remove_xattr(struct vfs_node *node, const struct vfs_name *name)
 {
 	struct cairn_node *n = cairn_node(node);
-	struct meta_key key = meta_key_name(node->fileid, name->bytes, name->size);
+	struct meta_key key = meta_key_name(cairn_ino(cairn_node(node)), name->bytes, name->size);
 	struct meta_txn txn;
 	uint32_t none = 0;
 	int err = meta_get(cairn_of(n)->meta, META_XATTRS, &key, NULL, &none);

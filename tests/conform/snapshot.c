@@ -86,6 +86,7 @@ CASE_NEEDS(snapshot_keeps, HAS_OPS, "a snapshot shows files, names and attribute
 	fill_random(t, data, 300000);
 	OK(fs_write(t, &f, 0, data, 300000));
 	file_in(t, &d, "inner", 0600);
+	bool named = fs_set_xattr(t, &f, "user.colour", "blue", 0) == 0;
 	before = attr_of(t, &f);
 	if (!a_snapshot(t, "keeps", &dir))
 		return;
@@ -101,6 +102,11 @@ CASE_NEEDS(snapshot_keeps, HAS_OPS, "a snapshot shows files, names and attribute
 	TIME_EQ(attr_of(t, &old).mtime, before.mtime);
 	OK(fs_read(t, &old, 0, back, 300000));
 	SAME(back, data, 300000);
+	if (named) {
+		OK(fs_get_xattr(t, &old, "user.colour", back, 300000));
+		EQ(t->ans.size, 4);
+		SAME(back, "blue", 4);
+	}
 	OK(fs_lookup(t, &dir, "gone", &old));
 	TRUE(holds(t, &old, "still"));
 	FAILS(ERR_STALE, fs_getattr(t, &gone));
