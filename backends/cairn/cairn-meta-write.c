@@ -180,7 +180,8 @@ int meta_drain(struct meta *m)
 	fiber_mutex_lock(&m->lock);
 	want_turn(m);
 	uint64_t round = m->n_rounds;
-	while (m->n_rounds == round && !m->failed && !is_clean(m))
+	/* At a closed gate whoever closed it has to run: to try again at once would keep it from that. */
+	while (!m->failed && (m->closed_gate || (m->n_rounds == round && !is_clean(m))))
 		fiber_cond_wait(&m->applied_cond, &m->lock);
 	fiber_mutex_unlock(&m->lock);
 	return m->failed;
