@@ -19,6 +19,16 @@ void name_of(unsigned worker, unsigned slot, char name[256])
 	name[n] = '\0';
 }
 
+void snapshot_name(unsigned slot, char name[16])
+{
+	snprintf(name, 16, "then-%u", slot);
+}
+
+void stream_name(unsigned slot, char name[16])
+{
+	snprintf(name, 16, "stream-%u", slot);
+}
+
 void target_of(uint32_t seed, char target[64])
 {
 	snprintf(target, 64, "../target/%08x%*s", seed, (int)(seed % 40), "");
@@ -42,18 +52,25 @@ uint32_t xattr_size(uint32_t seed)
 const char *step_name(const struct step *s)
 {
 	static const char *const names[N_STEP_KINDS] = {
-		"create", "mkdir", "symlink", "link", "rename", "exchange", "remove", "chmod", "set_xattr", "remove_xattr", "write",
-		"truncate", "allocate", "punch", "zero", "copy", "clone", "commit", "sync", "read", "list"};
+		"create", "mkdir", "symlink", "link", "rename", "exchange", "remove", "chmod", "set_xattr", "remove_xattr", "make_stream",
+		"rename_stream", "remove_stream", "write", "truncate", "allocate", "punch", "zero", "copy", "clone", "commit", "sync",
+		"read", "list", "snapshot", "drop_snapshot", "roll_back"};
 	return names[s->kind];
 }
 
 /* ---- names */
 
-static void make(struct names *n, const struct step *s, uint8_t type)
+static struct object *make_object(struct names *n, const struct step *s, uint8_t type)
 {
 	struct object *o = &n->objects[s->obj];
 	*o = (struct object){.type = type, .n_links = 1, .mode = s->seed & 0777, .seed = s->seed, .fileid = s->fileid};
 	n->n_objects = MAX(n->n_objects, (uint16_t)(s->obj + 1));
+	return o;
+}
+
+static void make(struct names *n, const struct step *s, uint8_t type)
+{
+	struct object *o = make_object(n, s, type);
 	n->slots[s->dir][s->slot] = s->obj;
 	if (type != OP_TYPE_DIR)
 		return;
@@ -99,6 +116,15 @@ void names_step(struct names *n, const struct step *s)
 	case STEP_CHMOD: o->mode = s->seed & 0777; break;
 	case STEP_SET_XATTR: o->xattrs[s->slot] = s->seed; break;
 	case STEP_REMOVE_XATTR: o->xattrs[s->slot] = 0; break;
+	case STEP_MAKE_STREAM:
+		make_object(n, s, OP_TYPE_FILE);
+		n->objects[s->other].streams[s->slot] = s->obj;
+		break;
+	case STEP_RENAME_STREAM:
+		n->objects[s->other].streams[s->slot] = 0;
+		n->objects[s->other].streams[s->to_slot] = s->obj;
+		break;
+	case STEP_REMOVE_STREAM: n->objects[s->other].streams[s->slot] = 0; break;
 	default: break;
 	}
 }
@@ -190,6 +216,11 @@ static bool is_data(const struct step *s)
 	return !is_names(s) && s->kind <= STEP_LAST_OF_DATA;
 }
 
+static bool is_snapshot(const struct step *s)
+{
+	return s->kind >= STEP_SNAPSHOT;
+}
+
 static uint8_t *copied_bytes(struct part *p, const struct step *s)
 {
 	if (s->kind != STEP_COPY && s->kind != STEP_CLONE)
@@ -201,9 +232,8 @@ static uint8_t *copied_bytes(struct part *p, const struct step *s)
 	return bytes;
 }
 
-void model_begin(struct model *m, const struct step *s)
+static void part_begin(struct part *p, const struct step *s)
 {
-	struct part *p = &m->parts[s->worker];
 	p->under_way = s;
 	if (is_names(s)) {
 		names_step(&p->now, s);
@@ -256,11 +286,9 @@ static void tell(struct part *p, const struct step *s)
 		p->data[s->obj].told_max = MAX(p->data[s->obj].told_max, s->change);
 }
 
-void model_end(struct model *m, const struct step *s)
+static void part_end(struct part *p, const struct step *s)
 {
-	struct part *p = &m->parts[s->worker];
 	struct data *d = s->obj == NONE ? NULL : &p->data[s->obj];
-	p->under_way = NULL;
 	tell(p, s);
 	if (is_names(s) && !s->lazy) {
 		names_last(p, p->pending.n);
@@ -276,6 +304,151 @@ void model_end(struct model *m, const struct step *s)
 	}
 	if (s->kind == STEP_SYNC)
 		all_last(p);
+}
+
+/* ---- snapshots */
+
+static void each_stream(struct part *to, const struct part *from, const struct object *o,
+                        void (*fn)(struct part *to, const struct part *from, uint16_t obj))
+{
+	for (unsigned i = 0; i < N_STREAMS; i++)
+		if (o->streams[i])
+			fn(to, from, o->streams[i]);
+}
+
+static void view_data(struct part *to, const struct part *from, uint16_t obj)
+{
+	const struct pending *open = &from->data[obj].pending;
+	struct data *d = &to->data[obj];
+	bool under_way = open->n && open->list[open->n - 1].step == from->under_way;
+	content_set(&d->now, &from->data[obj].now);
+	if (!under_way) {
+		content_set(&d->floor, &d->now);
+		return;
+	}
+	content_set(&d->floor, &from->data[obj].floor);
+	for (uint32_t i = 0; i + 1 < open->n; i++)
+		content_step(&d->floor, open->list[i].step, open->list[i].bytes);
+	const struct maybe *last = &open->list[open->n - 1];
+	uint8_t *bytes = last->bytes ? calloc(1, last->step->size + 1) : NULL;
+	if (bytes)
+		memcpy(bytes, last->bytes, last->step->size);
+	remember(&d->pending, last->step, bytes);
+}
+
+/* What was answered is there; what is under way may be. */
+static void view_part(struct part *to, const struct part *from)
+{
+	const struct pending *open = &from->pending;
+	to->now = from->now;
+	to->floor = from->floor;
+	for (uint32_t i = 0; i < open->n; i++) {
+		if (open->list[i].step == from->under_way)
+			remember(&to->pending, from->under_way, NULL);
+		else
+			names_step(&to->floor, open->list[i].step);
+	}
+	for (unsigned i = 0; i < N_DIRS * N_SLOTS; i++) {
+		uint16_t obj = to->floor.slots[i / N_SLOTS][i % N_SLOTS];
+		bool there = i / N_SLOTS < N_SHARED || to->floor.own[i / N_SLOTS - N_SHARED] != NONE;
+		if (!there || obj == NONE)
+			continue;
+		view_data(to, from, obj);
+		each_stream(to, from, &to->floor.objects[obj], view_data);
+	}
+}
+
+static void take_snapshot(struct model *m, struct model_snapshot *snap)
+{
+	snap->view = model_create();
+	for (unsigned w = 0; w < WORKERS; w++)
+		view_part(&snap->view->parts[w], &m->parts[w]);
+}
+
+static void forget_snapshot(struct model_snapshot *snap)
+{
+	if (snap->view)
+		model_destroy(TAKE(snap->view));
+	snap->presence = SNAPSHOT_NONE;
+}
+
+bool model_is_exact(const struct model *view)
+{
+	for (unsigned w = 0; w < WORKERS; w++) {
+		const struct part *p = &view->parts[w];
+		if (p->pending.n)
+			return false;
+		for (unsigned i = 0; i < N_OBJECTS; i++)
+			if (p->data[i].pending.n)
+				return false;
+	}
+	return true;
+}
+
+/* Objects that are gone are not made again: their numbers stay theirs. */
+static void part_back(struct part *p, const struct part *view)
+{
+	uint16_t n_objects = p->now.n_objects;
+	p->now = view->floor;
+	p->now.n_objects = n_objects;
+	p->floor = p->now;
+	forget(&p->pending, p->pending.n);
+	for (unsigned i = 0; i < N_OBJECTS; i++) {
+		content_set(&p->data[i].now, &view->data[i].floor);
+		data_last(&p->data[i]);
+	}
+}
+
+static void snapshot_begin(struct model *m, const struct step *s)
+{
+	struct model_snapshot *snap = &m->snapshots[s->slot];
+	if (s->kind == STEP_ROLL_BACK) {
+		m->rolling_back = s;
+		return;
+	}
+	snap->presence = SNAPSHOT_MAYBE;
+	snap->growing = s->kind == STEP_SNAPSHOT;
+	if (snap->growing)
+		take_snapshot(m, snap);
+}
+
+/* What was answered before a snapshot lasts with it; that is followed where nothing else was done meanwhile. */
+static void snapshot_end(struct model *m, const struct step *s)
+{
+	struct model_snapshot *snap = &m->snapshots[s->slot];
+	snap->growing = false;
+	m->rolling_back = NULL;
+	if (s->kind == STEP_DROP_SNAPSHOT)
+		forget_snapshot(snap);
+	else
+		snap->presence = SNAPSHOT_THERE;
+	for (unsigned w = 0; w < WORKERS; w++) {
+		if (s->kind == STEP_ROLL_BACK)
+			part_back(&m->parts[w], &snap->view->parts[w]);
+		if (s->kind == STEP_SNAPSHOT && s->alone)
+			all_last(&m->parts[w]);
+	}
+}
+
+void model_begin(struct model *m, const struct step *s)
+{
+	part_begin(&m->parts[s->worker], s);
+	if (is_snapshot(s)) {
+		snapshot_begin(m, s);
+		return;
+	}
+	for (unsigned i = 0; i < N_SNAPSHOTS; i++)
+		if (m->snapshots[i].growing)
+			part_begin(&m->snapshots[i].view->parts[s->worker], s);
+}
+
+void model_end(struct model *m, const struct step *s)
+{
+	m->parts[s->worker].under_way = NULL;
+	if (is_snapshot(s))
+		snapshot_end(m, s);
+	else
+		part_end(&m->parts[s->worker], s);
 }
 
 /* ---- life */
@@ -308,5 +481,7 @@ void model_destroy(struct model *m)
 			content_free(&p->data[i].now);
 		}
 	}
+	for (unsigned i = 0; i < N_SNAPSHOTS; i++)
+		forget_snapshot(&m->snapshots[i]);
 	free(m);
 }

@@ -5,6 +5,9 @@
  * own; a worker makes one step after the other. So a worker's part of the store is, after a crash, as after one of
  * its steps: the last that had to be durable, or a later one. Names and attributes are followed apart from
  * contents, for which unstable writes and commits make other steps the last.
+ *
+ * A stream is an object of the file that has it. A snapshot is a model of its own: what must have been answered when
+ * its making began, and what may be there besides because it was done meanwhile.
  */
 #ifndef TESTS_CRASH_POWER_MODEL_H
 #define TESTS_CRASH_POWER_MODEL_H
@@ -18,6 +21,8 @@ enum {
 	N_DIRS = N_SHARED + N_OWN,
 	N_SLOTS = 5,                  /* names of one worker in a directory */
 	N_XATTRS = 2,
+	N_STREAMS = 2,                /* of a file */
+	N_SNAPSHOTS = 3,
 	N_OBJECTS = 160,              /* ever made by one worker */
 	FILE_MAX = 192 * 1024,
 	XATTR_MAX = 1500,
@@ -26,9 +31,10 @@ enum {
 
 enum step_kind {
 	STEP_CREATE, STEP_MKDIR, STEP_SYMLINK, STEP_LINK, STEP_RENAME, STEP_EXCHANGE, STEP_REMOVE, STEP_CHMOD, STEP_SET_XATTR,
-	STEP_REMOVE_XATTR, STEP_LAST_OF_NAMES = STEP_REMOVE_XATTR,
+	STEP_REMOVE_XATTR, STEP_MAKE_STREAM, STEP_RENAME_STREAM, STEP_REMOVE_STREAM, STEP_LAST_OF_NAMES = STEP_REMOVE_STREAM,
 	STEP_WRITE, STEP_TRUNCATE, STEP_ALLOCATE, STEP_PUNCH, STEP_ZERO, STEP_COPY, STEP_CLONE, STEP_LAST_OF_DATA = STEP_CLONE,
-	STEP_COMMIT, STEP_SYNC, STEP_READ, STEP_LIST, N_STEP_KINDS
+	STEP_COMMIT, STEP_SYNC, STEP_READ, STEP_LIST,
+	STEP_SNAPSHOT, STEP_DROP_SNAPSHOT, STEP_ROLL_BACK, N_STEP_KINDS
 };
 
 struct step {
@@ -36,10 +42,11 @@ struct step {
 	uint8_t worker;
 	uint8_t lazy;           /* OP_F_LAZY */
 	uint8_t stability;      /* asked for */
-	uint8_t dir, slot;      /* directory of the worker's, name in it */
+	uint8_t alone;          /* no other is under way meanwhile */
+	uint8_t dir, slot;      /* directory of the worker's, name in it; which attribute, stream or snapshot */
 	uint8_t to_dir, to_slot;
 	uint16_t obj;           /* acted on or made */
-	uint16_t other;         /* what a rename replaces or exchanges; where a copy comes from; or NONE */
+	uint16_t other;         /* what a rename replaces or exchanges; where a copy comes from; whose stream; or NONE */
 	uint32_t seed;          /* bytes, mode, value, target */
 	uint32_t size;
 	uint32_t offset, to_offset;
@@ -57,6 +64,7 @@ struct object {
 	uint32_t mode;
 	uint32_t seed;          /* a link's target */
 	uint32_t xattrs[N_XATTRS]; /* seeds, 0: none */
+	uint16_t streams[N_STREAMS]; /* objects, 0: none, which no stream is */
 	uint64_t fileid;        /* 0: never told */
 };
 
@@ -101,8 +109,18 @@ struct part {
 	const struct step *under_way;
 };
 
+enum snapshot_presence { SNAPSHOT_NONE, SNAPSHOT_MAYBE, SNAPSHOT_THERE };
+
+struct model_snapshot {
+	enum snapshot_presence presence;
+	bool growing;         /* it is being made: what others do may be in it */
+	struct model *view;   /* NULL: none */
+};
+
 struct model {
 	struct part parts[WORKERS];
+	struct model_snapshot snapshots[N_SNAPSHOTS];
+	const struct step *rolling_back; /* under way: all is as before it or as after */
 };
 
 struct model *model_create(void);
@@ -110,6 +128,9 @@ void model_destroy(struct model *m);
 /* model_begin() - the step is under way: it may be there from now on. model_end() - it was answered with success. */
 void model_begin(struct model *m, const struct step *s);
 void model_end(struct model *m, const struct step *s);
+
+/* model_is_exact() - of a snapshot: whether it can only be one state. */
+bool model_is_exact(const struct model *view);
 
 /* names_step() - what a step does to names and attributes. content_step() - to its object's bytes; copied: the bytes of a copy. */
 void names_step(struct names *n, const struct step *s);
@@ -119,6 +140,8 @@ void content_free(struct content *c);
 
 /* The texts and bytes that a step stands for. */
 void name_of(unsigned worker, unsigned slot, char name[256]);
+void snapshot_name(unsigned slot, char name[16]);
+void stream_name(unsigned slot, char name[16]);
 void target_of(uint32_t seed, char target[64]);
 void fill_bytes(uint32_t seed, uint8_t *bytes, uint32_t size);
 uint32_t xattr_size(uint32_t seed);

@@ -391,3 +391,91 @@ int rig_list(struct rig *r, const struct op_handle *dir, rig_entry_fn *fn, void 
 	}
 	return err;
 }
+
+/* ---- streams */
+
+static int open_stream(struct rig *r, const struct op_handle *obj, const char *name, uint32_t disposition)
+{
+	struct op *op = op_on(r, OP_open_stream, obj);
+	op->in.open_stream.disposition = disposition;
+	op->in.open_stream.flags = OPEN_NO_STATE;
+	name_into(op, &op->in.open_stream.name, name);
+	int err = run(r, op);
+	r->made = op->out.open_stream.obj;
+	r->attr = op->out.open_stream.attr;
+	return done(r, op, err);
+}
+
+int rig_make_stream(struct rig *r, const struct op_handle *obj, const char *name)
+{
+	return open_stream(r, obj, name, OPEN_GUARDED);
+}
+
+int rig_find_stream(struct rig *r, const struct op_handle *obj, const char *name)
+{
+	return open_stream(r, obj, name, OPEN_EXISTING);
+}
+
+int rig_remove_stream(struct rig *r, const struct op_handle *obj, const char *name)
+{
+	struct op *op = op_on(r, OP_remove_stream, obj);
+	name_into(op, &op->in.remove_stream.name, name);
+	return done(r, op, run(r, op));
+}
+
+int rig_rename_stream(struct rig *r, const struct op_handle *obj, const char *name, const char *to_name)
+{
+	struct op *op = op_on(r, OP_rename_stream, obj);
+	name_into(op, &op->in.rename_stream.name, name);
+	name_into(op, &op->in.rename_stream.to_name, to_name);
+	return done(r, op, run(r, op));
+}
+
+int rig_list_streams(struct rig *r, const struct op_handle *obj, rig_entry_fn *fn, void *arg)
+{
+	struct op *op = op_on(r, OP_list_streams, obj);
+	struct client_buf *buf = payload(r, op, NULL, LIST_ROOM);
+	op->in.list_streams.want = ATTR_ALL;
+	op->in.list_streams.max_entries = 1000;
+	int err = run(r, op);
+	if (!err)
+		each_entry(buf->data, MIN(op->out.list_streams.size, LIST_ROOM), fn, arg);
+	client_buf_put(r->client, buf);
+	return done(r, op, err);
+}
+
+/* ---- snapshots */
+
+int rig_snapshot(struct rig *r, enum op_code code, const char *name)
+{
+	struct op *op = op_on(r, code, &r->root);
+	/* The three have the name alone. */
+	name_into(op, &op->in.snapshot_create.name, name);
+	return done(r, op, run(r, op));
+}
+
+static void each_snapshot(const uint8_t *data, uint32_t size, rig_snapshot_fn *fn, void *arg)
+{
+	char name[OP_NAME_MAX + 1];
+	struct op_snapshot s = {.record_size = 0};
+	for (uint32_t at = 0; at + sizeof(s) <= size; at += s.record_size) {
+		memcpy(&s, data + at, sizeof(s));
+		if (s.record_size < sizeof(s) || s.name_size > OP_NAME_MAX)
+			abort();
+		memcpy(name, data + at + sizeof(s), s.name_size);
+		name[s.name_size] = '\0';
+		if (s.state == SNAPSHOT_READY)
+			fn(arg, name);
+	}
+}
+
+int rig_list_snapshots(struct rig *r, rig_snapshot_fn *fn, void *arg)
+{
+	struct op *op = op_on(r, OP_snapshot_list, &r->root);
+	struct client_buf *buf = payload(r, op, NULL, LIST_ROOM);
+	int err = run(r, op);
+	if (!err)
+		each_snapshot(buf->data, MIN(op->out.snapshot_list.size, LIST_ROOM), fn, arg);
+	client_buf_put(r->client, buf);
+	return done(r, op, err);
+}

@@ -49,8 +49,20 @@ int rig_clone(struct rig *r, const struct op_handle *from, uint64_t offset, cons
 int rig_set_xattr(struct rig *r, const struct op_handle *obj, const char *name, const void *data, uint32_t size);
 int rig_get_xattr(struct rig *r, const struct op_handle *obj, const char *name, void *data, uint32_t *size);
 int rig_readlink(struct rig *r, const struct op_handle *obj, char *target, uint32_t room);
+/* rig_make_stream() - an empty one of obj. rig_remove_stream(), rig_rename_stream() - which replaces. */
+int rig_make_stream(struct rig *r, const struct op_handle *obj, const char *name);
+int rig_find_stream(struct rig *r, const struct op_handle *obj, const char *name);
+int rig_remove_stream(struct rig *r, const struct op_handle *obj, const char *name);
+int rig_rename_stream(struct rig *r, const struct op_handle *obj, const char *name, const char *to_name);
+/* rig_snapshot() - OP_snapshot_create, OP_snapshot_remove or OP_snapshot_rollback. */
+int rig_snapshot(struct rig *r, enum op_code code, const char *name);
+/* rig_list_snapshots() - those that are whole to fn. */
+typedef void rig_snapshot_fn(void *arg, const char *name);
+int rig_list_snapshots(struct rig *r, rig_snapshot_fn *fn, void *arg);
 /* rig_list() - every entry with its attributes to fn. */
 typedef void rig_entry_fn(void *arg, const struct op_dirent *d, const char *name);
 int rig_list(struct rig *r, const struct op_handle *dir, rig_entry_fn *fn, void *arg);
+/* rig_list_streams() - so those of obj, which are few. */
+int rig_list_streams(struct rig *r, const struct op_handle *obj, rig_entry_fn *fn, void *arg);
 
 #endif

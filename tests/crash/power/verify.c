@@ -12,6 +12,9 @@
 #include "backends/cairn/cairn-check.h"
 #include "tests/crash/power/workload.h"
 
+/* In a snapshot, above is what tells it from others. */
+#define SNAPSHOT_FILEID_BITS 44
+
 /* A name that was found. */
 struct seen {
 	bool there;
@@ -32,8 +35,12 @@ struct check {
 	uint32_t n_bad;
 	/* while one worker's part is looked at */
 	unsigned worker;
+	struct op_handle root;     /* of the store or a snapshot */
+	uint64_t fileid_mask;      /* what of their fileids is the same in a snapshot */
+	bool muted;       /* what is wrong is counted alone */
 	bool quiet;       /* why a state does not fit is not told yet */
 	uint8_t *bytes;   /* FILE_MAX */
+	struct seen streams[N_OBJECTS]; /* of the state that was looked at last */
 };
 
 static bool bad(struct check *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -43,6 +50,8 @@ static bool bad(struct check *c, const char *format, ...)
 	if (c->quiet)
 		return false;
 	c->n_bad++;
+	if (c->muted)
+		return false;
 	fprintf(stderr, "worker %u: ", c->worker);
 	va_start(ap, format);
 	vfprintf(stderr, format, ap);
@@ -118,7 +127,7 @@ static bool look(struct check *c)
 {
 	static const char *const shared[N_SHARED] = SHARED_NAMES;
 	for (unsigned dir = 0; dir < N_SHARED; dir++) {
-		int err = rig_lookup(c->rig, &c->rig->root, shared[dir]);
+		int err = rig_lookup(c->rig, &c->root, shared[dir]);
 		if (err)
 			return bad(c, "directory %s: %s", shared[dir], err_text(err));
 		struct op_handle handle = c->rig->made;
@@ -158,7 +167,7 @@ static bool object_fits(struct check *c, const struct object *o, const struct se
 {
 	char target[256], wanted[64];
 	const struct op_attr *a = &s->attr;
-	if (a->type != o->type || (o->fileid && a->fileid != o->fileid))
+	if (a->type != o->type || (o->fileid && (a->fileid & c->fileid_mask) != o->fileid))
 		return bad(c, "%s: another object: type %u, inode %llu, not %u, %llu", where, a->type, (unsigned long long)a->fileid,
 		           o->type, (unsigned long long)o->fileid);
 	if (o->type == OP_TYPE_SYMLINK) {
@@ -173,6 +182,40 @@ static bool object_fits(struct check *c, const struct object *o, const struct se
 	for (unsigned i = 0; o->type == OP_TYPE_FILE && i < N_XATTRS; i++)
 		if (!xattr_fits(c, s, i, o->xattrs[i]))
 			return false;
+	return true;
+}
+
+/* ---- streams */
+
+struct stream_listing {
+	struct check *check;
+	struct seen rows[N_STREAMS];
+};
+
+static void note_stream(void *arg, const struct op_dirent *d, const char *name)
+{
+	struct stream_listing *l = arg;
+	char wanted[16];
+	for (unsigned i = 0; i < N_STREAMS; i++) {
+		stream_name(i, wanted);
+		if (strcmp(name, wanted) == 0)
+			l->rows[i] = (struct seen){true, d->attr, d->obj};
+	}
+}
+
+static bool streams_fit(struct check *c, const struct object *o, const struct seen *s, const char *where)
+{
+	struct stream_listing l = {.check = c};
+	int err = rig_list_streams(c->rig, &s->handle, note_stream, &l);
+	if (err)
+		return bad(c, "%s: its streams: %s", where, err_text(err));
+	for (unsigned i = 0; i < N_STREAMS; i++) {
+		const struct seen *row = &l.rows[i];
+		if (row->there != (o->streams[i] != 0))
+			return bad(c, "%s: stream %u is %sthere", where, i, row->there ? "" : "not ");
+		if (row->there)
+			c->streams[o->streams[i]] = *row;
+	}
 	return true;
 }
 
@@ -195,7 +238,10 @@ static bool slot_fits(struct check *c, const struct names *n, uint16_t obj, cons
 		if (places->of[i] && places->of[i]->attr.fileid == s->attr.fileid)
 			return bad(c, "%s: two objects are one", where);
 	places->of[obj] = first ? first : s;
-	return first || object_fits(c, &n->objects[obj], s, where);
+	if (first)
+		return true;
+	const struct object *o = &n->objects[obj];
+	return object_fits(c, o, s, where) && (o->type != OP_TYPE_FILE || streams_fit(c, o, s, where));
 }
 
 static bool own_dir_fits(struct check *c, const struct names *n, unsigned own, const struct seen *rows, struct places *places)
@@ -210,6 +256,7 @@ static bool names_fit(struct check *c, const struct names *n, struct places *pla
 {
 	const struct sight *sight = &c->sights[c->worker];
 	memset(places, 0, sizeof(*places));
+	memset(c->streams, 0, sizeof(c->streams));
 	for (unsigned dir = 0; dir < N_SHARED; dir++) {
 		for (unsigned i = 0; i < N_SLOTS; i++) {
 			uint16_t obj = n->slots[dir][i];
@@ -301,11 +348,13 @@ static void check_contents(struct check *c, const struct names *n, const struct 
 {
 	for (uint16_t i = 0; i < n->n_objects; i++) {
 		bool latest = true;
-		if (!places->of[i])
+		const struct seen *s = c->streams[i].there ? &c->streams[i] : places->of[i];
+		if (!s)
 			continue;
-		if (n->objects[i].type == OP_TYPE_FILE && !content_fits(c, i, places->of[i], &latest))
+		if (n->objects[i].type == OP_TYPE_FILE && !content_fits(c, i, s, &latest))
 			continue;
-		check_change(c, i, places->of[i], latest && latest_names);
+		if (s->attr.mask & ATTR_CHANGE)
+			check_change(c, i, s, latest && latest_names);
 	}
 }
 
@@ -328,6 +377,21 @@ static int find_names(struct check *c, const struct part *p, struct names *n)
 	return found;
 }
 
+/* Why none of them fits. */
+static void tell_states(struct check *c, const struct part *p, struct names *n)
+{
+	struct places places;
+	*n = p->floor;
+	for (uint32_t i = 0; i <= p->pending.n; i++) {
+		names_fit(c, n, &places);
+		if (i == p->pending.n)
+			break;
+		const struct step *s = p->pending.list[i].step;
+		bad(c, "(and before %s of object %u%s)", step_name(s), s->obj, s == p->under_way ? ", which was under way" : "");
+		names_step(n, s);
+	}
+}
+
 static void check_part(struct check *c)
 {
 	const struct part *p = &c->model->parts[c->worker];
@@ -339,11 +403,85 @@ static void check_part(struct check *c)
 		for (int i = 0; i < found; i++)
 			names_step(n, p->pending.list[i].step);
 	}
-	if (names_fit(c, n, &places))
+	if (found < 0)
+		tell_states(c, p, n);
+	else if (names_fit(c, n, &places))
 		check_contents(c, n, &places, found >= (int)n_told(c, &p->pending));
-	else if (p->under_way)
-		bad(c, "(with %s under way, %u steps open)", step_name(p->under_way), p->pending.n);
 	free(n);
+}
+
+static void check_all(struct check *c, const struct model *m, const struct op_handle *root)
+{
+	c->model = m;
+	c->root = *root;
+	memset(c->sights, 0, sizeof(c->sights));
+	if (look(c))
+		for (c->worker = 0; c->worker < WORKERS; c->worker++)
+			check_part(c);
+}
+
+/* A rolling back that was under way has happened or not. */
+static void check_store(struct check *c, const struct model *m)
+{
+	if (m->rolling_back) {
+		c->muted = true;
+		check_all(c, m->snapshots[m->rolling_back->slot].view, &c->rig->root);
+		c->muted = false;
+		if (c->n_bad == 0)
+			return;
+	}
+	c->n_bad = 0;
+	check_all(c, m, &c->rig->root);
+}
+
+/* ---- snapshots */
+
+static void note_snapshot(void *arg, const char *name)
+{
+	bool *there = arg;
+	char wanted[16];
+	for (unsigned i = 0; i < N_SNAPSHOTS; i++) {
+		snapshot_name(i, wanted);
+		there[i] |= strcmp(name, wanted) == 0;
+	}
+}
+
+static void check_snapshot(struct check *c, const struct model *view, unsigned slot)
+{
+	char name[16];
+	uint32_t before = c->n_bad;
+	snapshot_name(slot, name);
+	int err = rig_lookup(c->rig, &c->rig->root, ".snapshot");
+	struct op_handle all = c->rig->made;
+	if (!err)
+		err = rig_lookup(c->rig, &all, name);
+	struct op_handle root = c->rig->made;
+	if (err) {
+		bad(c, "snapshot %u: %s", slot, err_text(err));
+		return;
+	}
+	c->fileid_mask = (1ULL << SNAPSHOT_FILEID_BITS) - 1;
+	check_all(c, view, &root);
+	if (c->n_bad > before)
+		fprintf(stderr, "(in snapshot %u)\n", slot);
+}
+
+/* Which are there, and what one of them holds: to look into all takes long. */
+static void check_snapshots(struct check *c, const struct model *m)
+{
+	static unsigned turn;
+	bool there[N_SNAPSHOTS] = {false};
+	unsigned looked_into = turn++ % N_SNAPSHOTS;
+	int err = rig_list_snapshots(c->rig, note_snapshot, there);
+	if (err)
+		bad(c, "the snapshots cannot be listed: %s", err_text(err));
+	for (unsigned i = 0; !err && i < N_SNAPSHOTS; i++) {
+		const struct model_snapshot *snap = &m->snapshots[i];
+		if (snap->presence != SNAPSHOT_MAYBE && there[i] != (snap->presence == SNAPSHOT_THERE))
+			bad(c, "snapshot %u is %sthere", i, there[i] ? "" : "not ");
+		if (there[i] && i == looked_into)
+			check_snapshot(c, snap->view, i);
+	}
 }
 
 static void check_verifier(struct check *c, uint64_t told)
@@ -358,11 +496,12 @@ bool verify_store(struct rig *r, const struct model *m, bool ready, uint64_t ver
 {
 	struct check *c = calloc(1, sizeof(*c));
 	c->rig = r;
-	c->model = m;
+	c->fileid_mask = UINT64_MAX;
 	c->bytes = malloc(FILE_MAX);
-	if (ready && look(c))
-		for (c->worker = 0; c->worker < WORKERS; c->worker++)
-			check_part(c);
+	if (ready) {
+		check_store(c, m);
+		check_snapshots(c, m);
+	}
 	if (ready)
 		check_verifier(c, verifier);
 	bool good = c->n_bad == 0;

@@ -17,6 +17,7 @@ struct run {
 	uint32_t n_steps_wanted; /* of each worker */
 	uint32_t n_threads;
 	bool lazy;               /* as FUSE does it */
+	bool snapshots;          /* are made, removed and rolled back to */
 	bool unmounts;           /* at the end */
 	const char *const *options;
 	char dir[128];
@@ -37,6 +38,7 @@ struct worker {
 	const struct op_handle *shared; /* N_SHARED */
 	struct op_handle handles[N_OBJECTS];
 	struct op_handle dir, to_dir;   /* where the last step was made */
+	struct fiber_rwlock *lock;      /* of every step */
 	struct fiber_join *join;
 	uint8_t *bytes;  /* FILE_MAX */
 };
