@@ -142,16 +142,30 @@ static void look(const uint64_t *used, uint32_t from, uint32_t to, uint64_t n, s
 	}
 }
 
-static void take_blocks(struct cairn *fs, uint32_t index, uint64_t n, struct cairn_range *got)
+/*
+ * A single block is the first one that is free: most probably another just left it, so the host has its place already, and
+ * a stable write there changes none of the host's own metadata. More begin where the last ended.
+ */
+static void find_blocks(struct cairn_segment *s, uint64_t n, struct cairn_range *got)
 {
-	struct cairn_segment *s = &fs->segments[index];
 	*got = (struct cairn_range){0, 0};
+	if (n == 1) {
+		look(s->used, s->lowest, CAIRN_SEGMENT_BLOCKS, n, got);
+		s->lowest = (uint32_t)got->first + 1;
+		return;
+	}
 	look(s->used, s->hint, CAIRN_SEGMENT_BLOCKS, n, got);
 	if (got->n < n)
 		look(s->used, 0, s->hint, n, got);
+	s->hint = (uint32_t)(got->first + got->n) % CAIRN_SEGMENT_BLOCKS;
+}
+
+static void take_blocks(struct cairn *fs, uint32_t index, uint64_t n, struct cairn_range *got)
+{
+	struct cairn_segment *s = &fs->segments[index];
+	find_blocks(s, n, got);
 	set_bits(s->used, (uint32_t)got->first, got->n);
 	s->n_free -= (uint32_t)got->n;
-	s->hint = (uint32_t)(got->first + got->n) % CAIRN_SEGMENT_BLOCKS;
 	got->first += (uint64_t)index * CAIRN_SEGMENT_BLOCKS;
 	fs->current = index;
 }
@@ -199,13 +213,14 @@ int cairn_hold(struct cairn *fs, const struct cairn_range *range)
 
 void cairn_release(struct cairn *fs, const struct cairn_range *range)
 {
-	uint32_t index = (uint32_t)(range->first / CAIRN_SEGMENT_BLOCKS);
+	uint32_t index = (uint32_t)(range->first / CAIRN_SEGMENT_BLOCKS), first = (uint32_t)(range->first % CAIRN_SEGMENT_BLOCKS);
 	/* What refers to these blocks may be durable, although its commit failed: they stay as they are until the next start. */
 	if (meta_has_failed(fs->meta))
 		return;
 	fiber_mutex_lock(&fs->space_lock);
 	struct cairn_segment *s = &fs->segments[index];
-	clear_bits(s->used, (uint32_t)(range->first % CAIRN_SEGMENT_BLOCKS), range->n);
+	clear_bits(s->used, first, range->n);
+	s->lowest = MIN(s->lowest, first);
 	s->n_free += (uint32_t)range->n;
 	fiber_mutex_unlock(&fs->space_lock);
 }

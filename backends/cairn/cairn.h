@@ -107,6 +107,7 @@ struct cairn_segment {
 	uint64_t *used;       /* a bit for each block; NULL: not loaded yet */
 	uint32_t n_free;      /* valid when loaded */
 	uint32_t hint;        /* where to look next */
+	uint32_t lowest;      /* no block before it is free */
 	uint32_t n_writing;   /* writes that are under way; atomic */
 	uint64_t written;     /* writes so far; this and the rest guarded by sync_lock */
 	uint64_t synced;      /* how many of them are durable */
