@@ -32,6 +32,15 @@ static inline void spin_unlock(struct spinlock *l)
 	__atomic_store_n(&l->held, 0, __ATOMIC_RELEASE);
 }
 
+/*
+ * count_relaxed() - by the holder of the lock that guards *n, which others may load without it (relaxed): no locked
+ * instruction, and no torn or invented value.
+ */
+static inline void count_relaxed(uint32_t *n, int by)
+{
+	__atomic_store_n(n, *n + (uint32_t)by, __ATOMIC_RELAXED);
+}
+
 /* cpu_relax() - tells the core that this is a spin. */
 static inline void cpu_relax(void)
 {

@@ -32,7 +32,7 @@ struct chunk {
 
 struct stack {
 	uint32_t top; /* PAGE_CHUNK_NONE: empty */
-	uint32_t n;
+	uint32_t n;   /* estimated without the lock */
 };
 
 struct pages {
@@ -47,14 +47,14 @@ struct pages {
 	struct stack hot;
 	struct stack cold;
 	uint32_t n_fresh; /* chunks from here on were never used */
-	uint32_t n_used;
+	uint32_t n_used;  /* read without the lock for statistics */
 };
 
 static void push(struct pages *p, struct stack *s, uint32_t chunk)
 {
 	p->chunks[chunk].next = s->top;
 	s->top = chunk;
-	s->n++;
+	count_relaxed(&s->n, 1);
 }
 
 static uint32_t pop(struct pages *p, struct stack *s)
@@ -62,7 +62,7 @@ static uint32_t pop(struct pages *p, struct stack *s)
 	uint32_t chunk = s->top;
 	if (chunk != PAGE_CHUNK_NONE) {
 		s->top = p->chunks[chunk].next;
-		s->n--;
+		count_relaxed(&s->n, -1);
 	}
 	return chunk;
 }
@@ -167,7 +167,8 @@ static uint32_t take_free(struct pages *p)
 		if (chunk == PAGE_CHUNK_NONE && p->n_fresh < p->n_chunks)
 			chunk = p->n_fresh++;
 	}
-	p->n_used += chunk != PAGE_CHUNK_NONE;
+	if (chunk != PAGE_CHUNK_NONE)
+		count_relaxed(&p->n_used, 1);
 	spin_unlock(&p->lock);
 	return chunk;
 }
@@ -213,7 +214,7 @@ static void give_back(struct pages *p, uint32_t chunk)
 	if (!hot)
 		p->chunks[chunk].touched = 0;
 	push(p, hot ? &p->hot : &p->cold, chunk);
-	p->n_used--;
+	count_relaxed(&p->n_used, -1);
 	spin_unlock(&p->lock);
 }
 

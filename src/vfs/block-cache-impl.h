@@ -34,7 +34,7 @@ struct block_ghost {
 
 struct block_shard {
 	_Alignas(CACHE_LINE) struct spinlock lock; /* guards the rest, but for the two of waiting */
-	uint32_t n_pages;
+	uint32_t n_pages;        /* estimated without the lock */
 	uint32_t n_held;
 	uint32_t n_small;
 	uint32_t n_main;

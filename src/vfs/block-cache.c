@@ -50,7 +50,7 @@ static void unlink_page(struct block_cache *cache, struct block_shard *s, struct
 	while (*at != page)
 		at = &(*at)->next;
 	*at = page->next;
-	s->n_pages--;
+	count_relaxed(&s->n_pages, -1);
 }
 
 /* Out of the table, onto the list of those that free_pages() is given once the lock is gone. */
@@ -96,7 +96,7 @@ static void insert(struct block_cache *cache, struct block_shard *s, struct bloc
 	*bucket = page;
 	page->n_holds = 1;
 	s->n_held++;
-	s->n_pages++;
+	count_relaxed(&s->n_pages, 1);
 	evict_beyond(cache, s, cache->n_pages_max, doomed);
 }
 
