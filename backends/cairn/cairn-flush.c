@@ -155,9 +155,10 @@ static int build(struct flush *f)
 	/* What was accepted is stored, from the reserve if need be. */
 	f->txn.frees = true;
 	meta_add(&f->txn, META_N_BLOCKS, (int64_t)f->n_made);
-	if (f->n_made && f->fs->current != f->fs->current_stored) {
-		f->fs->current_stored = f->fs->current;
-		meta_set(&f->txn, META_SEGMENT, f->fs->current);
+	uint32_t current = f->fs->current;
+	if (f->n_made && current != f->fs->current_stored) {
+		f->fs->current_stored = current;
+		meta_set(&f->txn, META_SEGMENT, current);
 	}
 	cairn_put_inode(&f->txn, cairn_ino(f->n), &f->inode);
 	cairn_quota_put(&f->txn, f->n, &f->inode);

@@ -51,7 +51,7 @@ struct meta {
 	bool closed_gate;                   /* nothing is published */
 	bool by_journal;                    /* the next batch does not go into the journal */
 	bool leader_applies;                /* applying is the leader's */
-	int stuck;                          /* why the tables do not take what is applied; it is tried again */
+	_Atomic int stuck;                  /* why the tables do not take what is applied; it is tried again */
 
 	struct fiber_mutex lock;
 	struct fiber_cond written[2];       /* of batches with even and odd numbers */
@@ -59,7 +59,7 @@ struct meta {
 	struct fiber_cond work;             /* for the applier */
 	bool writing;
 	bool running;                       /* the applier */
-	bool stopping;
+	_Atomic bool stopping;
 	struct journal_buffer spare;        /* the writer's */
 	struct journal journal;             /* the writer's */
 	struct journal_place applying_end;  /* what follows the last batch in applying, once it is written */

@@ -196,7 +196,7 @@ static int admit(struct meta *m, const struct meta_txn *txn)
 	if (m->closed_gate)
 		return ERR_AGAIN;
 	if (m->applying && m->active->size >= m->overlay_max)
-		return m->stuck ? m->stuck : ERR_AGAIN;
+		return m->stuck ?: ERR_AGAIN;
 	if (m->gathered.size && m->gathered.size + txn->changes.size > GATHERED_MAX)
 		return ERR_DELAY;
 	if (likely(has_room(m, txn)))

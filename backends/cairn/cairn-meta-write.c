@@ -81,8 +81,10 @@ static bool take(struct meta *m, struct taking *t)
 static int take_or_wait(struct meta *m, struct taking *t)
 {
 	while (!m->failed && !take(m, t)) {
-		if (m->stuck)
-			return m->stuck;
+		/* Read once: the applier may get on at any time. */
+		int stuck = m->stuck;
+		if (stuck)
+			return stuck;
 		fiber_cond_wait(&m->applied_cond, &m->lock);
 	}
 	return m->failed;
@@ -121,6 +123,15 @@ static void look_at_host(struct meta *m)
 	meta_look_at_host(m);
 }
 
+/* Another overlay may be dropped meanwhile: that takes no more than state. */
+static bool ends_applying(struct meta *m, uint64_t batch)
+{
+	pthread_rwlock_rdlock(&m->state);
+	bool ends = m->applying && m->applying_last == batch;
+	pthread_rwlock_unlock(&m->state);
+	return ends;
+}
+
 /* With the lock held, which is given up meanwhile. */
 static void lead(struct meta *m)
 {
@@ -140,7 +151,7 @@ static void lead(struct meta *m)
 	} else {
 		m->durable = t.batch;
 		m->n_batches++;
-		if (m->applying && m->applying_last == t.batch) {
+		if (ends_applying(m, t.batch)) {
 			m->applying_end = m->journal.end;
 			fiber_cond_signal(&m->work);
 		}

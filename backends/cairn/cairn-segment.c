@@ -203,10 +203,8 @@ int cairn_alloc(struct cairn *fs, uint64_t n, struct cairn_range *got)
 int cairn_hold(struct cairn *fs, const struct cairn_range *range)
 {
 	uint64_t index = range->first / CAIRN_SEGMENT_BLOCKS;
-	if (index >= fs->n_segments)
-		return ERR_IO;
 	fiber_mutex_lock(&fs->space_lock);
-	int err = load_map(fs, (uint32_t)index);
+	int err = index < fs->n_segments ? load_map(fs, (uint32_t)index) : ERR_IO;
 	fiber_mutex_unlock(&fs->space_lock);
 	return err;
 }

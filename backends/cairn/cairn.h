@@ -158,7 +158,7 @@ struct cairn {
 	struct cairn_segment *segments;
 	uint32_t n_segments_max;
 	uint32_t n_segments;          /* those that have had blocks */
-	uint32_t current;             /* segment to take blocks from */
+	_Atomic uint32_t current;     /* segment to take blocks from; written with the lock */
 	_Atomic uint32_t current_stored;
 	struct fiber_rwlock refs_lock; /* cairn-share.c: shared: for commits that end references of one file alone */
 	_Atomic uint64_t n_lost;      /* syncs that failed: what was written before may be lost */
