@@ -5,6 +5,7 @@
  */
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "backends/cairn/cairn-check-impl.h"
@@ -13,7 +14,6 @@
 
 #define PLACE_MAX ((uint64_t)CAIRN_SEGMENT_BLOCKS << 18)
 #define XATTR_MAX 65536u
-#define ACL_MAX 65536u
 #define QUOTA_SIZE 64u
 #define DEAD_SIZE 24u
 #define SPACE_SIZE 24u
@@ -118,7 +118,10 @@ static bool is_stream(const struct meta_record *r)
 
 static bool is_acl(const struct meta_record *r)
 {
-	return r->key->number && r->size >= 8 && r->size <= ACL_MAX && r->body[0] == 1;
+	struct acl *acl = NULL;
+	int err = r->key->number ? acl_parse(r->body, r->size, &acl) : ERR_INVAL;
+	free(acl);
+	return err == 0 || err == ERR_NOMEM;
 }
 
 static bool is_quota(const struct meta_record *r)

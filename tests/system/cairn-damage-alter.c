@@ -326,6 +326,15 @@ static void stray_acl(struct meta *m, struct meta_txn *t)
 	meta_put(t, META_ACLS, &key, body, sizeof(body));
 }
 
+/* It tells an entry that is not there. */
+static void bad_acl(struct meta *m, struct meta_txn *t)
+{
+	struct meta_key key = meta_key_number(ino_of(m, "top", "Upper Case"));
+	uint8_t body[8] = {1, 0, 0, 0, 1};
+	change_inode(m, t, "top", "Upper Case", has_acl);
+	meta_put(t, META_ACLS, &key, body, sizeof(body));
+}
+
 static void usage(struct meta *m, struct meta_txn *t) { meta_add(t, 1ULL << 40, 4096); }
 static void usage_of_nobody(struct meta *m, struct meta_txn *t) { meta_set(t, 1ULL << 40 | NOBODY, 8192); }
 static void count_inodes(struct meta *m, struct meta_txn *t) { meta_add(t, META_N_INODES, 4); }
@@ -386,6 +395,7 @@ const struct alteration alterations[] = {
 	{"a folded name is that of nothing", "folded-stray", 0, stray_folded},
 	{"an ACL is gone", "acl-gone", 0, drop_acl},
 	{"an ACL belongs to nothing", "acl-stray", 0, stray_acl},
+	{"an ACL is malformed", "record-shape", 0, bad_acl},
 	{"what an owner has is wrong", "usage", 0, usage},
 	{"somebody has what is not there", "usage", 0, usage_of_nobody},
 	{"the count of inodes is wrong", "counter", 0, count_inodes},
