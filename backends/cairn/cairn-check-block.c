@@ -5,11 +5,19 @@
 #include <string.h>
 
 #include "backends/cairn/cairn-check-impl.h"
+#include "backends/cairn/cairn-snapshot.h"
 #include "base/cursor.h"
 
 #define SPACE_SIZE 24u
 
 /* ---- extents */
+
+void check_keep_for_snapshots(struct check *c, uint64_t ino, const struct cairn_extent *e, uint64_t at, uint64_t n)
+{
+	struct cairn_ref ref = {{e->place + at, n}, ino, e->first + at, e->born, -1};
+	if (cairn_has_blocks(e->kind) && e->born <= c->newest)
+		cairn_put_dead(&c->txn, c->newest, &ref);
+}
 
 /* The extent before, of the same file. */
 struct before {
@@ -34,6 +42,7 @@ static void cut_before(struct check *c, struct check_inode *ci, uint64_t n)
 {
 	struct cairn_extent *e = &((struct before *)c->arg)->e;
 	uint64_t less = e->n - n;
+	check_keep_for_snapshots(c, ci->ino, e, n, less);
 	e->n = n;
 	cairn_put_extent(&c->txn, ci->ino, e);
 	if (!cairn_has_blocks(e->kind))
@@ -62,8 +71,10 @@ static bool look_at_extent(struct check *c, const struct meta_record *r)
 	if (cairn_extent_decode(r, &e))
 		return true;
 	if (!ci || ci->type != OP_TYPE_FILE) {
-		if (check_found_record(c, CHECK_EXTENT_STRAY, META_EXTENTS, r->key, ino))
+		if (check_found_record(c, CHECK_EXTENT_STRAY, META_EXTENTS, r->key, ino)) {
+			check_keep_for_snapshots(c, ino, &e, 0, e.n);
 			meta_delete(&c->txn, META_EXTENTS, r->key);
+		}
 		return true;
 	}
 	if (ino == before->ino && before->e.first + before->e.n > e.first &&

@@ -1,6 +1,7 @@
 /*
  * Every block of data against its checksum. A transaction cannot wait for a disk: extents are gathered in one and read
- * after it. What does not match becomes lost: the block of the store is free again, the file's answers an I/O error.
+ * after it. What does not match becomes lost: the file's block answers an I/O error, the block of the store is free again unless
+ * a clone or a snapshot has it.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -100,6 +101,8 @@ static void split(struct check *c, const struct wanted_extent *w, const bool *ba
 		part.place = bad[at] ? 0 : e->place + at;
 		for (uint64_t i = 0; !bad[at] && i < n; i++)
 			part.sums[i] = e->sums[at + i];
+		if (bad[at])
+			check_keep_for_snapshots(c, w->ino, e, at, n);
 		cairn_put_extent(&c->txn, w->ino, &part);
 	}
 }

@@ -69,6 +69,7 @@ struct check {
 	enum meta_table table;      /* that is gone through */
 	bool data;
 	uint64_t last_batch;        /* the highest that a record has */
+	uint64_t newest;            /* snapshot; 0: there is none */
 	uint32_t last_epoch;
 	struct check_inode *inodes; /* in order of numbers */
 	uint32_t n_inodes, inodes_max;
@@ -131,6 +132,12 @@ struct check_dir *check_dir_of(struct check *c, const struct check_inode *ci); /
 /* check_inode_add() - at the end; its number is the highest so far. */
 struct check_inode *check_inode_add(struct check *c, uint64_t ino, uint32_t type);
 void check_put_lost(struct check *c, uint64_t ino, uint64_t block, uint64_t n);
+
+/*
+ * check_keep_for_snapshots() - an extent's n blocks from its block at on are dropped from the file: if snapshots have them,
+ * their reference stays, as a dead one.
+ */
+void check_keep_for_snapshots(struct check *c, uint64_t ino, const struct cairn_extent *e, uint64_t at, uint64_t n);
 
 /* check_name_exists() - whether dir has an entry of that name, and its inode. check_name_add() - makes one. */
 bool check_name_exists(struct check *c, uint64_t dir, const char *name, uint64_t *ino);

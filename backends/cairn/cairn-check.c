@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/cursor.h"
 
 #define TABLES "meta/data.mdb"
 #define CHUNK 1024u /* records in one look at a table */
@@ -374,9 +375,22 @@ static int refuse_rollback(struct check *c, char **why)
 	return say(why, ERR_AGAIN, c->o->path, "the store is being rolled back to a snapshot; opening it once ends that");
 }
 
+/* Of those that are whole. */
+static bool note_snapshot(void *arg, const struct meta_record *r)
+{
+	struct check *c = arg;
+	struct cursor cur;
+	cursor_init(&cur, (void *)r->body, r->size);
+	cursor_skip(&cur, 12);
+	if (!r->err && cursor_le32(&cur) == SNAPSHOT_READY)
+		c->newest = r->key->number;
+	return true;
+}
+
 static int run_phases(struct check *c)
 {
-	int err = 0;
+	struct meta_key first = meta_key_number(0);
+	int err = meta_inspect(c->meta, META_SNAPSHOTS, &first, note_snapshot, c);
 	meta_begin(&c->txn);
 	for (size_t i = 0; !err && i < ARRAY_SIZE(phases); i++) {
 		c->phase = phases[i].name;

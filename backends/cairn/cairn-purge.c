@@ -12,7 +12,6 @@
 LOG_MODULE("cairn");
 
 #define LOOKS_AT_ONCE 1024u
-#define DEAD_SIZE 24u
 
 enum purge_phase { PURGE_DEAD, PURGE_HISTORY, PURGE_RECORDS };
 
@@ -23,40 +22,6 @@ struct cairn_purge {
 	uint32_t n_living;
 	uint64_t done, total;
 };
-
-/* ---- references */
-
-void cairn_put_dead(struct meta_txn *txn, uint64_t newest, const struct cairn_ref *ref)
-{
-	struct meta_key key = {.size = 24};
-	uint8_t body[DEAD_SIZE];
-	struct cursor c;
-	cursor_init(&c, key.bytes, sizeof(key.bytes));
-	cursor_put_be64(&c, newest);
-	cursor_put_be64(&c, ref->ino);
-	cursor_put_be64(&c, ref->block);
-	cursor_init(&c, body, sizeof(body));
-	cursor_put_le64(&c, ref->place.first);
-	cursor_put_le64(&c, ref->place.n);
-	cursor_put_le64(&c, ref->born);
-	meta_put(txn, META_DEAD, &key, body, sizeof(body));
-}
-
-int cairn_dead_decode(const struct meta_record *r, uint64_t *newest, struct cairn_ref *ref)
-{
-	struct cursor c;
-	*newest = meta_key_first(r->key);
-	ref->ino = meta_key_second(r->key);
-	cursor_init(&c, (void *)(r->key->bytes + 16), r->key->size - MIN(r->key->size, 16u));
-	ref->block = cursor_be64(&c);
-	bool bad = cursor_failed(&c);
-	cursor_init(&c, (void *)r->body, r->size);
-	ref->place.first = cursor_le64(&c);
-	ref->place.n = cursor_le64(&c);
-	ref->born = cursor_le64(&c);
-	ref->delta = -1;
-	return bad || cursor_failed(&c) || ref->place.n == 0 ? ERR_IO : 0;
-}
 
 /* ---- judging */
 

@@ -3,13 +3,14 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-#include "backends/cairn/cairn.h"
+#include "backends/cairn/cairn-snapshot.h"
 #include "base/cursor.h"
 
 #define CODEC_NONE 0
 #define KEY_NONE 0
 #define EPOCH_END 148u
 #define PROJECT_AT 164u
+#define DEAD_SIZE 24u
 
 static void put_time(struct cursor *c, struct op_time t)
 {
@@ -234,4 +235,38 @@ void cairn_delete_extent(struct meta_txn *txn, uint64_t ino, uint64_t first)
 {
 	struct meta_key key = meta_key_pair(ino, first);
 	meta_delete(txn, META_EXTENTS, &key);
+}
+
+/* ---- dead references */
+
+void cairn_put_dead(struct meta_txn *txn, uint64_t newest, const struct cairn_ref *ref)
+{
+	struct meta_key key = {.size = 24};
+	uint8_t body[DEAD_SIZE];
+	struct cursor c;
+	cursor_init(&c, key.bytes, sizeof(key.bytes));
+	cursor_put_be64(&c, newest);
+	cursor_put_be64(&c, ref->ino);
+	cursor_put_be64(&c, ref->block);
+	cursor_init(&c, body, sizeof(body));
+	cursor_put_le64(&c, ref->place.first);
+	cursor_put_le64(&c, ref->place.n);
+	cursor_put_le64(&c, ref->born);
+	meta_put(txn, META_DEAD, &key, body, sizeof(body));
+}
+
+int cairn_dead_decode(const struct meta_record *r, uint64_t *newest, struct cairn_ref *ref)
+{
+	struct cursor c;
+	*newest = meta_key_first(r->key);
+	ref->ino = meta_key_second(r->key);
+	cursor_init(&c, (void *)(r->key->bytes + 16), r->key->size - MIN(r->key->size, 16u));
+	ref->block = cursor_be64(&c);
+	bool bad = cursor_failed(&c);
+	cursor_init(&c, (void *)r->body, r->size);
+	ref->place.first = cursor_le64(&c);
+	ref->place.n = cursor_le64(&c);
+	ref->born = cursor_le64(&c);
+	ref->delta = -1;
+	return bad || cursor_failed(&c) || ref->place.n == 0 ? ERR_IO : 0;
 }

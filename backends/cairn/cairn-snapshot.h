@@ -43,11 +43,13 @@ void cairn_snapshot_dir_attr(struct cairn *fs, struct op_attr *attr);
 void cairn_view_put(struct cairn *view);
 bool cairn_snapshot_unused(struct cairn *fs, struct cairn_snapshot *s);
 
-/* ---- cairn-purge.c: what removed snapshots held is given back */
+/* ---- cairn-record.c */
 
 /* cairn_put_dead() - a reference that ended and belongs to snapshots up to that one. */
 void cairn_put_dead(struct meta_txn *txn, uint64_t newest, const struct cairn_ref *ref);
 int cairn_dead_decode(const struct meta_record *r, uint64_t *newest, struct cairn_ref *ref);
+
+/* ---- cairn-purge.c: what removed snapshots held is given back */
 
 /* cairn_purge_some() - a bounded part of that; false: nothing is left to do now. Parks. For the background worker. */
 bool cairn_purge_some(struct cairn *fs);

@@ -6,7 +6,9 @@
 
 #include "backends/cairn/cairn-check.h"
 #include "backends/cairn/cairn-scrub.h"
+#include "backends/cairn/cairn-snapshot.h"
 #include "harness.h"
+#include "tables.h"
 
 #define VALUE_ROOM 64u
 
@@ -144,4 +146,104 @@ Test(check, the_place_of_a_scrub_is_kept)
 		cr_expect_eq(cairn_scrub_decode(bytes, &back), ERR_IO, "byte %zu", i);
 		bytes[i] ^= 0x10;
 	}
+}
+
+/* ---- damage of what a snapshot and a clone have too */
+
+#define FILE_SIZE 65536u
+#define BAD_AT (3 * CAIRN_BLOCK_SIZE)
+
+static int segment_byte(struct bench *b, long at, int change)
+{
+	char path[256];
+	snprintf(path, sizeof(path), "%s/data/00000000", b->dir);
+	FILE *f = fopen(path, "r+");
+	cr_assert_not_null(f);
+	fseek(f, at, SEEK_SET);
+	int byte = fgetc(f);
+	fseek(f, at, SEEK_SET);
+	if (change)
+		fputc(byte ^ change, f);
+	fclose(f);
+	return byte;
+}
+
+static uint64_t n_found(struct bench *b, enum check_repair repair, bool data)
+{
+	struct check_options o = {.path = b->dir, .repair = repair, .data = data};
+	struct check_report r;
+	char *why;
+	cr_assert_eq(cairn_check(&o, &r, &why), 0, "%s", why ? why : "");
+	uint64_t n = r.n_found;
+	check_report_fini(&r);
+	return n;
+}
+
+static void make_shared(struct bench *b, uint8_t *data)
+{
+	static const char *const options[] = {"create=yes", "capacity=8M", "cache=1M", NULL};
+	struct vfs_name name = {"s", 1};
+	struct vfs_node *a, *c;
+	struct vfs_snapshot made;
+	char *why;
+	cr_assert_eq(bench_mount(b, options, &why), 0);
+	cr_assert_eq(bench_make(b->m->root, "a", OP_TYPE_FILE, &a), 0);
+	cr_assert_eq(bench_make(b->m->root, "c", OP_TYPE_FILE, &c), 0);
+	cr_assert_eq(bench_write(a, 0, data, FILE_SIZE, WRITE_FILE_SYNC), 0);
+	cr_assert_eq(cairn_snapshot_create(b->m, &name, &made), 0);
+	fiber_rwlock_wrlock(&a->lock);
+	fiber_rwlock_wrlock(&c->lock);
+	cr_assert_eq(cairn_clone(a, 0, c, 0, FILE_SIZE), 0);
+	fiber_rwlock_wrunlock(&c->lock);
+	fiber_rwlock_wrunlock(&a->lock);
+	vfs_node_put(a);
+	vfs_node_put(c);
+	bench_unmount(b);
+}
+
+static void fill_up(struct bench *b, uint8_t *data)
+{
+	struct vfs_node *node;
+	uint64_t at = 0;
+	cr_assert_eq(bench_make(b->m->root, "more", OP_TYPE_FILE, &node), 0);
+	while (bench_write(node, at, data, FILE_SIZE, WRITE_FILE_SYNC) == 0)
+		at += FILE_SIZE;
+	cr_assert_gt(at, 1u << 20);
+	vfs_node_put(node);
+}
+
+static void check_kept_blocks(void *arg)
+{
+	struct bench *b = arg;
+	uint8_t *data = malloc(FILE_SIZE);
+	struct vfs_name name = {"s", 1};
+	struct vfs_node *root, *a;
+	char *why;
+	memset(data, 0x5a, FILE_SIZE);
+	make_shared(b, data);
+	cr_assert_eq(segment_byte(b, BAD_AT + 77, 0x10), 0x5a);
+	cr_assert_geq(n_found(b, CHECK_ALL, true), 2, "in the file and in its clone");
+	cr_assert_eq(n_found(b, CHECK_ONLY, false), 0);
+	cr_assert(tables_agree(b->dir));
+	cr_assert_eq(bench_mount(b, NULL, &why), 0);
+	memset(data, 0x77, FILE_SIZE);
+	fill_up(b, data);
+	cr_assert_eq(segment_byte(b, BAD_AT, 0), 0x5a, "the snapshot's block is not given to others");
+	cr_assert_eq(cairn_snapshot_named(b->m->store, &name, &root), 0);
+	cr_assert_eq(bench_lookup(root, "a", &a), 0);
+	cr_assert_eq(bench_read(b, a, BAD_AT + CAIRN_BLOCK_SIZE, data, CAIRN_BLOCK_SIZE), 0);
+	cr_assert_eq(data[0], 0x5a);
+	cr_assert_eq(bench_read(b, a, BAD_AT, data, CAIRN_BLOCK_SIZE), ERR_IO);
+	vfs_node_put(a);
+	vfs_node_put(root);
+	cr_assert_eq(cairn_snapshot_remove(b->m, &name), 0);
+	bench_unmount(b);
+	cr_assert_eq(n_found(b, CHECK_ONLY, false), 0);
+	cr_assert(tables_agree(b->dir));
+	free(data);
+}
+
+Test(check, repair_leaves_snapshots_the_blocks_they_have)
+{
+	run(check_kept_blocks);
 }
