@@ -211,16 +211,15 @@ static const struct choice {
 	uint8_t weight;
 	bool (*choose)(struct worker *w, struct step *s);
 } choices[] = {
-	{STEP_CREATE, 14, choose_make},        {STEP_MKDIR, 3, choose_make},     {STEP_SYMLINK, 3, choose_make},
-	{STEP_LINK, 4, choose_link},           {STEP_RENAME, 8, choose_rename},  {STEP_EXCHANGE, 3, choose_rename},
-	{STEP_REMOVE, 8, choose_remove},       {STEP_CHMOD, 2, choose_object},   {STEP_SET_XATTR, 4, choose_xattr},
-	{STEP_REMOVE_XATTR, 2, choose_xattr},
-	{STEP_MAKE_STREAM, 5, choose_stream},  {STEP_RENAME_STREAM, 2, choose_stream}, {STEP_REMOVE_STREAM, 2, choose_stream},
-   {STEP_WRITE, 30, choose_data},    {STEP_TRUNCATE, 5, choose_data},
-	{STEP_ALLOCATE, 3, choose_data},       {STEP_PUNCH, 5, choose_data},     {STEP_ZERO, 2, choose_data},
-	{STEP_COPY, 4, choose_copy},           {STEP_CLONE, 5, choose_clone},    {STEP_COMMIT, 8, pick_data},
-	{STEP_SYNC, 1, choose_nothing},        	{STEP_READ, 2, pick_data},       {STEP_LIST, 1, choose_nothing},
-	{STEP_SNAPSHOT, 14, choose_snapshot},  {STEP_DROP_SNAPSHOT, 5, choose_snapshot}, {STEP_ROLL_BACK, 4, choose_snapshot},
+	{STEP_CREATE, 14, choose_make},          {STEP_MKDIR, 3, choose_make},            {STEP_SYMLINK, 3, choose_make},
+	{STEP_LINK, 4, choose_link},             {STEP_RENAME, 8, choose_rename},         {STEP_EXCHANGE, 3, choose_rename},
+	{STEP_REMOVE, 8, choose_remove},         {STEP_CHMOD, 2, choose_object},          {STEP_SET_XATTR, 4, choose_xattr},
+	{STEP_REMOVE_XATTR, 2, choose_xattr},    {STEP_MAKE_STREAM, 5, choose_stream},    {STEP_RENAME_STREAM, 2, choose_stream},
+	{STEP_REMOVE_STREAM, 2, choose_stream},  {STEP_WRITE, 30, choose_data},           {STEP_TRUNCATE, 5, choose_data},
+	{STEP_ALLOCATE, 3, choose_data},         {STEP_PUNCH, 5, choose_data},            {STEP_ZERO, 2, choose_data},
+	{STEP_COPY, 4, choose_copy},             {STEP_CLONE, 5, choose_clone},           {STEP_COMMIT, 8, pick_data},
+	{STEP_SYNC, 1, choose_nothing},          {STEP_READ, 2, pick_data},               {STEP_LIST, 1, choose_nothing},
+	{STEP_SNAPSHOT, 14, choose_snapshot},    {STEP_DROP_SNAPSHOT, 5, choose_snapshot}, {STEP_ROLL_BACK, 4, choose_snapshot},
 };
 
 static const struct choice *draw_choice(struct worker *w)

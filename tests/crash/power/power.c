@@ -27,7 +27,7 @@
 #include "tests/crash/power/verify.h"
 #include "tests/crash/power/workload.h"
 
-enum { JOBS = 2, JOB_SECONDS_MAX = 60, RECORDS_MAX = 1 << 20, FAILURES_MAX = 10 };
+enum { JOBS = 2, JOB_SECONDS_MAX = 60, PURGE_MS_MAX = 10000, RECORDS_MAX = 1 << 20, FAILURES_MAX = 10 };
 #define DATA_MAX (4ULL << 30)
 
 struct options {
@@ -110,6 +110,28 @@ static bool work_on(struct rig *r, uint64_t random)
 	return err == 0;
 }
 
+static void note_removed(void *arg, const char *name, bool whole)
+{
+	(void)name;
+	*(bool *)arg |= !whole;
+}
+
+/* What removed snapshots held is given back, however far that was. */
+static bool ends_purge(struct rig *r)
+{
+	bool removed = true;
+	for (int i = 0; removed && i < PURGE_MS_MAX; i++) {
+		removed = false;
+		if (rig_list_snapshots(r, note_removed, &removed))
+			break;
+		if (removed)
+			fiber_sleep_ns(NS_PER_MS);
+	}
+	if (removed)
+		fprintf(stderr, "a removed snapshot is never gone\n");
+	return !removed;
+}
+
 static bool open_and_verify(struct job *job, const char *store, bool works, uint64_t random)
 {
 	struct rig r;
@@ -120,7 +142,7 @@ static bool open_and_verify(struct job *job, const char *store, bool works, uint
 	if (good)
 		good = verify_store(&r, job->model, job->ready, job->state->run.verifier);
 	if (good && works)
-		good = work_on(&r, random);
+		good = work_on(&r, random) && ends_purge(&r);
 	rig_close(&r);
 	return good && verify_sound(store, false);
 }
@@ -307,6 +329,7 @@ static bool record_workload(const struct options *opt, struct run *run, struct r
 	fflush(NULL);
 	pid_t pid = fork();
 	if (pid == 0) {
+		alarm(JOB_SECONDS_MAX);
 		rig_in_loop(run->n_threads, record, &r);
 		_exit(0);
 	}

@@ -464,8 +464,7 @@ static void each_snapshot(const uint8_t *data, uint32_t size, rig_snapshot_fn *f
 			abort();
 		memcpy(name, data + at + sizeof(s), s.name_size);
 		name[s.name_size] = '\0';
-		if (s.state == SNAPSHOT_READY)
-			fn(arg, name);
+		fn(arg, name, s.state == SNAPSHOT_READY);
 	}
 }
 

@@ -56,8 +56,8 @@ int rig_remove_stream(struct rig *r, const struct op_handle *obj, const char *na
 int rig_rename_stream(struct rig *r, const struct op_handle *obj, const char *name, const char *to_name);
 /* rig_snapshot() - OP_snapshot_create, OP_snapshot_remove or OP_snapshot_rollback. */
 int rig_snapshot(struct rig *r, enum op_code code, const char *name);
-/* rig_list_snapshots() - those that are whole to fn. */
-typedef void rig_snapshot_fn(void *arg, const char *name);
+/* rig_list_snapshots() - each to fn; whole: not removed. */
+typedef void rig_snapshot_fn(void *arg, const char *name, bool whole);
 int rig_list_snapshots(struct rig *r, rig_snapshot_fn *fn, void *arg);
 /* rig_list() - every entry with its attributes to fn. */
 typedef void rig_entry_fn(void *arg, const struct op_dirent *d, const char *name);

@@ -436,13 +436,13 @@ static void check_store(struct check *c, const struct model *m)
 
 /* ---- snapshots */
 
-static void note_snapshot(void *arg, const char *name)
+static void note_snapshot(void *arg, const char *name, bool whole)
 {
 	bool *there = arg;
 	char wanted[16];
 	for (unsigned i = 0; i < N_SNAPSHOTS; i++) {
 		snapshot_name(i, wanted);
-		there[i] |= strcmp(name, wanted) == 0;
+		there[i] |= whole && strcmp(name, wanted) == 0;
 	}
 }
 
