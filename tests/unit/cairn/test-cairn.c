@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "harness.h"
@@ -254,6 +255,38 @@ static void check_ahead(void *arg)
 Test(cairn, data_is_written_ahead_of_the_flush_and_read_ahead_of_the_reader)
 {
 	run(check_ahead);
+}
+
+/* A stable write takes the block that the one before it left, so the store does not grow. */
+static void check_reuse(void *arg)
+{
+	struct bench *b = arg;
+	uint8_t data[2 * CAIRN_BLOCK_SIZE], back[sizeof(data)];
+	char path[256];
+	struct stat st;
+	mount_ok(b, make_small);
+	struct vfs_node *a = make(b->m->root, "a", OP_TYPE_FILE);
+	for (uint32_t i = 0; i < 100; i++) {
+		memset(data, (int)i, sizeof(data));
+		cr_assert_eq(bench_write(a, i ? CAIRN_BLOCK_SIZE : 0, data, i ? CAIRN_BLOCK_SIZE : sizeof(data), WRITE_FILE_SYNC), 0);
+	}
+	snprintf(path, sizeof(path), "%s/data/00000000", b->dir);
+	cr_assert_eq(stat(path, &st), 0);
+	cr_expect_leq(st.st_size, 4 * CAIRN_BLOCK_SIZE);
+	vfs_node_put(a);
+	remount(b);
+	a = lookup(b->m->root, "a");
+	memset(data, 0, CAIRN_BLOCK_SIZE);
+	memset(data + CAIRN_BLOCK_SIZE, 99, CAIRN_BLOCK_SIZE);
+	cr_assert_eq(bench_read(b, a, 0, back, sizeof(back)), 0);
+	cr_expect_arr_eq(back, data, sizeof(data));
+	vfs_node_put(a);
+	bench_unmount(b);
+}
+
+Test(cairn, overwriting_takes_what_was_freed)
+{
+	run(check_reuse);
 }
 
 static void check_second(void *arg)
