@@ -380,6 +380,8 @@ int cairn_snapshot_create(struct vfs_mount *m, const struct vfs_name *name, stru
 	int err = may_create(fs, name);
 	if (!err)
 		err = create(fs, &s);
+	/* A round that goes on has to know of it, or it gives back what this one needs. */
+	cairn_purge_fini(fs);
 	fiber_mutex_unlock(&fs->snapshot_mutex);
 	if (err)
 		return err;
