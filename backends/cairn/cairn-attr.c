@@ -75,8 +75,8 @@ int cairn_getattr(struct vfs_node *node, struct op_attr *attr)
 	if (stamp)
 		attr->atime = op_time_unpack(stamp);
 	attr->mask = ATTR_ALL & ~(uint64_t)ATTR_FSID;
-	attr->space = (n->inode.n_blocks + n->n_dirty) * CAIRN_BLOCK_SIZE;
-	attr->space += ALIGN_UP((uint64_t)n->inode.inline_size, (uint64_t)INLINE_UNIT);
+	attr->space = (__atomic_load_n(&n->inode.n_blocks, __ATOMIC_RELAXED) + n->n_dirty) * CAIRN_BLOCK_SIZE;
+	attr->space += ALIGN_UP((uint64_t)__atomic_load_n(&n->inode.inline_size, __ATOMIC_RELAXED), (uint64_t)INLINE_UNIT);
 	if (unlikely(cairn_ino(n) == CAIRN_SNAPSHOT_DIR))
 		cairn_snapshot_dir_attr(cairn_of(n), attr);
 	return 0;

@@ -244,7 +244,7 @@ struct cairn_node {
 	struct list dirty_link;      /* guarded by dirty_lock; on the list the node is referenced */
 	bool queued;
 	_Atomic uint32_t n_streams;  /* nodes of streams that refer to this one */
-	bool changed;                /* the inode is not as stored */
+	_Atomic bool changed;        /* the inode is not as stored */
 	bool shares;                 /* it had shared blocks: cairn_refs.alone; guarded by flush_lock */
 	uint64_t dirty_since_ns;
 	_Atomic uint64_t batch;      /* with it the last change of names or attributes is durable */
