@@ -23,6 +23,7 @@
 #define MAGIC 0xBEEFC0DEu
 #define FORMAT 1u
 #define FIRST_PAGE 2u
+#define UNWRITTEN_MAX 4096u /* pages behind the end of the file: a transaction that took them and gave them back wrote none */
 
 /* Flags of pages, of values. */
 enum { BRANCH = 1, LEAF = 2, OVERFLOW = 4, META = 8 };
@@ -235,7 +236,7 @@ static void take_free(struct walk *w, const uint8_t *list, uint32_t size, uint64
 	bool right = n == size / 8 - 1;
 	for (uint64_t i = 1; right && i <= n; i++) {
 		uint64_t page = word(list + 8 * i);
-		right = is_in_use(w->f, page, 1) && mark(w->f->unused, page);
+		right = page >= FIRST_PAGE && page <= w->f->last && mark(w->f->unused, page);
 	}
 	if (!right)
 		note(w, in_page);
@@ -383,7 +384,7 @@ static bool is_meta(const struct page_file *f, uint64_t i)
 	cursor_init(&c, (void *)(m + META_TREES), 4);
 	uint32_t page_size = cursor_le32(&c);
 	return word(m) == i && half(m + 10) == META && magic == MAGIC && version == FORMAT && word(m + META_ADDRESS) == 0 &&
-	       page_size == PAGE_SIZE && (half(m + META_TREES + 4) & ~NO_DIRECTORY) == NUMBER_KEYS && word(m + META_LAST) < f->n;
+	       page_size == PAGE_SIZE && (half(m + META_TREES + 4) & ~NO_DIRECTORY) == NUMBER_KEYS && word(m + META_LAST) < f->n + UNWRITTEN_MAX;
 }
 
 /* The transaction that made a tree has freed pages, mostly: the highest key of the list of free pages. */
@@ -418,6 +419,11 @@ static bool choose_meta(struct page_file *f)
 	return right;
 }
 
+static uint64_t n_bits(const struct page_file *f)
+{
+	return f->n + UNWRITTEN_MAX;
+}
+
 int page_open(struct page_file *f, int dir_fd, const char *name)
 {
 	struct stat st;
@@ -432,8 +438,8 @@ int page_open(struct page_file *f, int dir_fd, const char *name)
 	f->n = (uint64_t)st.st_size / PAGE_SIZE;
 	void *base = f->n < FIRST_PAGE ? MAP_FAILED : mmap(NULL, f->n * PAGE_SIZE, PROT_READ, MAP_SHARED, fd, 0);
 	close(fd);
-	f->used = calloc(f->n / 8 + 1, 1);
-	f->unused = calloc(f->n / 8 + 1, 1);
+	f->used = calloc(n_bits(f) / 8 + 1, 1);
+	f->unused = calloc(n_bits(f) / 8 + 1, 1);
 	if (base != MAP_FAILED)
 		f->base = base;
 	if (f->base && f->used && f->unused)
@@ -454,7 +460,7 @@ void page_close(struct page_file *f)
 /* The numbers of all pages are those in trees, those on the list, and the first two. */
 static void account(struct page_file *f, struct walk *w)
 {
-	for (uint64_t i = FIRST_PAGE; i <= f->last && i < f->n; i++) {
+	for (uint64_t i = FIRST_PAGE; i <= f->last; i++) {
 		if (is_marked(f->used, i) && is_marked(f->unused, i))
 			note(w, i);
 		f->n_stray += !is_marked(f->used, i) && !is_marked(f->unused, i);
@@ -465,13 +471,13 @@ void page_walk(struct page_file *f, struct check *c, page_record_fn *fn, void *a
 {
 	struct walk w = {.f = f, .c = c, .fn = fn, .arg = arg};
 	f->n_bad = f->n_stray = 0;
-	memset(f->used, 0, f->n / 8 + 1);
-	memset(f->unused, 0, f->n / 8 + 1);
+	memset(f->used, 0, n_bits(f) / 8 + 1);
+	memset(f->unused, 0, n_bits(f) / 8 + 1);
 	if (!choose_meta(f)) {
 		note(&w, 0);
 		f->incomplete = true;
 	}
-	f->last = MIN(word(f->meta + META_LAST), f->n - 1);
+	f->last = MIN(word(f->meta + META_LAST), n_bits(f) - 1);
 	walk_tree(&w, f->meta + META_TREES, PAGE_TABLE_FREE, 0);
 	const uint8_t *names = f->meta + META_TREES + TREE_SIZE;
 	/* A store's environment that nobody has written to. */
