@@ -131,7 +131,8 @@ static int scan_some(struct nfs_server *s, struct client_buf *buf, struct nfs_ex
 
 int nfs_exports_load(struct nfs_server *s)
 {
-	struct nfs_exports list = {.epoch = s->exports.epoch + 1};
+	struct nfs_exports list = {.epoch = 0};
+	uint64_t number = ++s->n_loads;
 	struct client_buf *buf;
 	uint64_t last = 0;
 	bool eof = false;
@@ -146,10 +147,27 @@ int nfs_exports_load(struct nfs_server *s)
 		nfs_exports_fini(&list);
 		return err;
 	}
+	/* Another fiber may have begun later and be done already. */
+	if (number < s->last_load) {
+		nfs_exports_fini(&list);
+		return 0;
+	}
+	s->last_load = number;
+	list.epoch = s->exports.epoch + 1;
 	nfs_exports_fini(&s->exports);
 	s->exports = list;
 	log_info("%u exports", list.n_items);
 	return 0;
+}
+
+void nfs_exports_refresh(struct nfs_server *s)
+{
+	struct op *op = client_op(s->client, OP_heartbeat);
+	op->cred = (struct op_cred){.origin = OP_ORIGIN_NFS};
+	bool changed = client_call(s->client, op) == 0 && op->out.heartbeat.catalogue_generation != s->exports.generation;
+	client_op_put(s->client, op);
+	if (changed)
+		nfs_exports_load(s);
 }
 
 /* ---- finding ----------------------------------------------------------------------------- */

@@ -37,6 +37,8 @@ struct nfs_server {
 	struct rpc_program programs[3];
 	struct rpc_program portmap_programs[3];
 	struct nfs_exports exports;
+	uint64_t n_loads;            /* times that they were read; last_load: which of them exports is from */
+	uint64_t last_load;
 	bool reloading;              /* a fiber reads the exports; dirty: again, when it is done */
 	bool dirty;
 	struct fiber_join fibers;
@@ -61,6 +63,8 @@ static inline struct nfs_server *nfs_of(const struct rpc_request *rq)
 /* nfs-export.c */
 /* nfs_exports_load() - reads them anew; parks. On failure the old ones stay. */
 int nfs_exports_load(struct nfs_server *s);
+/* nfs_exports_refresh() - the same if the catalogue has changed: the event that says so may still be on its way. Parks. */
+void nfs_exports_refresh(struct nfs_server *s);
 void nfs_exports_fini(struct nfs_exports *e);
 const struct nfs_export *nfs_export_find(const struct nfs_server *s, uint32_t id);
 /* nfs_export_of_path() - the export that path is or lies below, and the rest of the path. */
