@@ -18,6 +18,7 @@
 #define SCORE_MISS 2
 
 #define YIELD_AFTER_NS (2 * NS_PER_US)
+#define PEER_SHARE 10 /* times the bound that the peer's time may take in one spell: it may be somebody else after all */
 #define YIELDED_NS (5 * NS_PER_US) /* a yield that takes longer let somebody run */
 #define HOGGED_NS (500 * NS_PER_US) /* and one that takes this long not the peer, who would have had enough sooner */
 
@@ -130,9 +131,9 @@ static uint64_t wait_a_moment(struct loop *loop, uint64_t spent_ns)
 /* Polls until something turned up (true), or nothing is expected any more, or the bound has passed, the peer's time not counted. */
 static bool spin(struct loop *loop, uint64_t until_ns)
 {
-	uint64_t start_ns = loop->now_ns;
+	uint64_t start_ns = loop->now_ns, last_ns = until_ns + PEER_SHARE * (until_ns - start_ns);
 
-	while (loop->now_ns < until_ns && expects_anything(loop)) {
+	while (loop->now_ns < MIN(until_ns, last_ns) && expects_anything(loop)) {
 		if (loop_run_pollers(loop) + loop_look(loop) > 0 || loop_has_work(loop)) {
 			score_spell(loop, 0);
 			loop_flush_pollers(loop);
