@@ -7,33 +7,6 @@
 #include "backends/cairn/cairn.h"
 #include "vfs/source.h"
 
-/* The part of [from, to) within the page that has from. */
-struct piece {
-	uint64_t index;
-	uint32_t at;
-	uint32_t size;
-};
-
-static struct piece piece_of(uint64_t from, uint64_t to)
-{
-	struct piece p = {from / PAGE_CHUNK_SIZE, (uint32_t)(from % PAGE_CHUNK_SIZE), 0};
-	p.size = (uint32_t)MIN((uint64_t)(PAGE_CHUNK_SIZE - p.at), to - from);
-	return p;
-}
-
-/* Blocks that a piece touches, and those it covers whole. */
-static uint16_t touched(const struct piece *p)
-{
-	uint32_t first = p->at / CAIRN_BLOCK_SIZE, last = (p->at + p->size - 1) / CAIRN_BLOCK_SIZE;
-	return (uint16_t)((BLOCKS_ALL >> (CAIRN_CHUNK_BLOCKS - 1 - last)) & (BLOCKS_ALL << first));
-}
-
-static uint16_t covered(const struct piece *p)
-{
-	uint32_t first = ALIGN_UP(p->at, CAIRN_BLOCK_SIZE) / CAIRN_BLOCK_SIZE, end = (p->at + p->size) / CAIRN_BLOCK_SIZE;
-	return first < end ? (uint16_t)((BLOCKS_ALL >> (CAIRN_CHUNK_BLOCKS - end)) & (BLOCKS_ALL << first)) : 0;
-}
-
 /* ---- read */
 
 /* From an absent block on: all that is left at once. */
@@ -44,8 +17,8 @@ static int read_absent(struct vfs_call *call, struct cairn_node *n, uint64_t off
 	int err = cairn_fill(n, offset / CAIRN_BLOCK_SIZE, cairn_blocks(end), chunks);
 	if (err)
 		return err;
-	for (struct piece p; offset < end; offset += p.size, i++) {
-		p = piece_of(offset, end);
+	for (struct vfs_piece p; offset < end; offset += p.size, i++) {
+		p = vfs_piece_of(offset, end);
 		if (err)
 			pages_put(pages, chunks[i]);
 		else
@@ -61,10 +34,10 @@ int cairn_read(struct vfs_call *call, struct vfs_node *node, uint64_t offset, ui
 	uint32_t chunk;
 	int err = 0;
 	cairn_read_ahead(n, offset, end);
-	for (struct piece p; !err && offset < end; offset += p.size) {
-		p = piece_of(offset, end);
+	for (struct vfs_piece p; !err && offset < end; offset += p.size) {
+		p = vfs_piece_of(offset, end);
 		struct block_key key = cairn_page_key(n, p.index);
-		if (!block_find(cairn_of(n)->cache, &key, touched(&p), &chunk))
+		if (!block_find(cairn_of(n)->cache, &key, vfs_piece_touches(&p), &chunk))
 			break;
 		err = vfs_call_chunk(call, chunk, p.at, p.size);
 	}
@@ -89,7 +62,7 @@ static int load_edges(struct cairn_node *n, uint64_t offset, uint64_t end)
 }
 
 /* The chunk that may take a whole page's place, or none. */
-static uint32_t adoptable(const struct vfs_source *s, const struct piece *p)
+static uint32_t adoptable(const struct vfs_source *s, const struct vfs_piece *p)
 {
 	return p->size == PAGE_CHUNK_SIZE ? vfs_source_chunk(s) : PAGE_CHUNK_NONE;
 }
@@ -100,10 +73,10 @@ static int own_pages(struct cairn_node *n, const struct vfs_write *w)
 	struct vfs_source s = {w, 0, 0};
 	uint64_t at = w->offset, end = w->offset + w->size;
 	int err = 0;
-	for (struct piece p; !err && at < end; at += p.size) {
-		p = piece_of(at, end);
+	for (struct vfs_piece p; !err && at < end; at += p.size) {
+		p = vfs_piece_of(at, end);
 		if (!adoptable(&s, &p))
-			err = cairn_own_page(n, cairn_chunk_at(n, p.index), covered(&p));
+			err = cairn_own_page(n, cairn_chunk_at(n, p.index), vfs_piece_covers(&p));
 		vfs_source_skip(&s, p.size);
 	}
 	return err;
@@ -114,8 +87,8 @@ static void copy_in(struct cairn_node *n, const struct vfs_write *w)
 	struct block_cache *cache = cairn_of(n)->cache;
 	struct vfs_source s = {w, 0, 0};
 	uint64_t at = w->offset, end = w->offset + w->size;
-	for (struct piece p; at < end; at += p.size) {
-		p = piece_of(at, end);
+	for (struct vfs_piece p; at < end; at += p.size) {
+		p = vfs_piece_of(at, end);
 		struct cairn_chunk *c = cairn_chunk_at(n, p.index);
 		uint32_t chunk = adoptable(&s, &p);
 		if (chunk) {
@@ -124,7 +97,7 @@ static void copy_in(struct cairn_node *n, const struct vfs_write *w)
 		} else {
 			vfs_source_take(&s, block_bytes(cache, c->page) + p.at, p.size);
 		}
-		cairn_mark_dirty(n, c, touched(&p));
+		cairn_mark_dirty(n, c, vfs_piece_touches(&p));
 	}
 }
 

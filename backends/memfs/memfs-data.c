@@ -11,33 +11,6 @@
 #define PUNCH_INLINE_MAX (64u << 20) /* bytes that are punched without leaving the loop's thread */
 #define ALL_GRANULES ((1u << MEMFS_GRANULES) - 1)
 
-/* The part of [from, to) within the chunk that has from. */
-struct piece {
-	uint64_t index;
-	uint32_t at;
-	uint32_t size;
-};
-
-static struct piece piece_of(uint64_t from, uint64_t to)
-{
-	struct piece p = {from / PAGE_CHUNK_SIZE, (uint32_t)(from % PAGE_CHUNK_SIZE), 0};
-	p.size = (uint32_t)MIN((uint64_t)(PAGE_CHUNK_SIZE - p.at), to - from);
-	return p;
-}
-
-/* Granules that a piece touches, and those it covers whole. */
-static uint32_t touched(const struct piece *p)
-{
-	uint32_t first = p->at / MEMFS_GRANULE, last = (p->at + p->size - 1) / MEMFS_GRANULE;
-	return (ALL_GRANULES >> (MEMFS_GRANULES - 1 - last)) & (ALL_GRANULES << first);
-}
-
-static uint32_t covered(const struct piece *p)
-{
-	uint32_t first = ALIGN_UP(p->at, MEMFS_GRANULE) / MEMFS_GRANULE, end = (p->at + p->size) / MEMFS_GRANULE;
-	return first < end ? (ALL_GRANULES >> (MEMFS_GRANULES - end)) & (ALL_GRANULES << first) : 0;
-}
-
 static uint8_t *bytes_of(const struct memfs_node *n, const struct memfs_ref *ref)
 {
 	return pages_base(n->node.mount->pages) + pages_offset(ref->chunk);
@@ -118,15 +91,15 @@ static int unshare(struct memfs_node *n, struct memfs_ref *ref)
 }
 
 /* A piece becomes zero and, where it covers granules, a hole. */
-static void punch_piece(struct memfs_node *n, struct memfs_ref *ref, const struct piece *p)
+static void punch_piece(struct memfs_node *n, struct memfs_ref *ref, const struct vfs_piece *p)
 {
 	if (p->size == PAGE_CHUNK_SIZE) {
 		drop_chunk(n, ref);
 		return;
 	}
-	if (ref->present & touched(p))
+	if (ref->present & vfs_piece_touches(p))
 		memset(bytes_of(n, ref) + p->at, 0, p->size);
-	drop_granules(n, ref, covered(p));
+	drop_granules(n, ref, vfs_piece_covers(p));
 	if (ref->present == 0)
 		drop_chunk(n, ref);
 }
@@ -152,7 +125,7 @@ static void punch(struct memfs_node *n, uint64_t from, uint64_t to)
 		from = MAX(from, index * PAGE_CHUNK_SIZE);
 		if (!ref || from >= to)
 			return;
-		struct piece p = piece_of(from, to);
+		struct vfs_piece p = vfs_piece_of(from, to);
 		punch_piece(n, ref, &p);
 		from += p.size;
 	}
@@ -210,7 +183,7 @@ int memfs_read(struct vfs_call *call, struct vfs_node *node, uint64_t offset, ui
 	uint64_t end = offset + size;
 	int err = 0;
 	while (!err && offset < end) {
-		struct piece p = piece_of(offset, end);
+		struct vfs_piece p = vfs_piece_of(offset, end);
 		const struct memfs_ref *ref = memfs_map_get(&n->map, p.index);
 		if (ref) {
 			pages_get(node->mount->pages, ref->chunk);
@@ -227,7 +200,7 @@ int memfs_read(struct vfs_call *call, struct vfs_node *node, uint64_t offset, ui
 /* ---- write */
 
 /* The chunk that may take a whole piece's place, or none. */
-static uint32_t adoptable(const struct vfs_source *s, const struct piece *p)
+static uint32_t adoptable(const struct vfs_source *s, const struct vfs_piece *p)
 {
 	return p->size == PAGE_CHUNK_SIZE ? vfs_source_chunk(s) : PAGE_CHUNK_NONE;
 }
@@ -247,12 +220,12 @@ static int adopt(struct memfs_node *n, struct memfs_ref *ref, struct vfs_source 
 }
 
 /* A new chunk, zero but for what the piece will overwrite. */
-static int take_chunk(struct memfs_node *n, struct memfs_ref *ref, const struct piece *p)
+static int take_chunk(struct memfs_node *n, struct memfs_ref *ref, const struct vfs_piece *p)
 {
 	return pages_alloc(n->node.mount->pages, p->at, p->at + p->size, &ref->chunk);
 }
 
-static int write_piece(struct memfs_node *n, struct vfs_source *s, const struct piece *p)
+static int write_piece(struct memfs_node *n, struct vfs_source *s, const struct vfs_piece *p)
 {
 	struct memfs_ref *ref = memfs_map_make(&n->map, p->index);
 	if (!ref)
@@ -264,7 +237,7 @@ static int write_piece(struct memfs_node *n, struct vfs_source *s, const struct 
 	int err = fresh ? take_chunk(n, ref, p) : unshare(n, ref);
 	if (err)
 		return err;
-	err = add_granules(n, ref, touched(p));
+	err = add_granules(n, ref, vfs_piece_touches(p));
 	if (err && fresh) {
 		/* Not yet overwritten, so not known to be zero. */
 		pages_put(n->node.mount->pages, ref->chunk);
@@ -282,7 +255,7 @@ int memfs_write(struct vfs_call *call, struct vfs_node *node, struct vfs_write *
 	uint64_t at = w->offset, end = w->offset + w->size;
 	int err = 0;
 	while (!err && at < end) {
-		struct piece p = piece_of(at, end);
+		struct vfs_piece p = vfs_piece_of(at, end);
 		err = write_piece(n, &s, &p);
 		at += p.size;
 	}
@@ -320,7 +293,7 @@ static int share_chunk(struct memfs_node *to, uint64_t index, const struct memfs
 }
 
 /* Part of a chunk to another place in a chunk. The reference keeps the bytes if both are the same chunk. */
-static int copy_part(struct memfs_node *to, const struct piece *p, const struct memfs_ref *from, uint32_t at)
+static int copy_part(struct memfs_node *to, const struct vfs_piece *p, const struct memfs_ref *from, uint32_t at)
 {
 	static const uint32_t none = PAGE_CHUNK_NONE;
 	struct pages *pages = to->node.mount->pages;
@@ -334,7 +307,7 @@ static int copy_part(struct memfs_node *to, const struct piece *p, const struct 
 	return err;
 }
 
-static int clone_piece(struct memfs_node *from, uint64_t offset, struct memfs_node *to, const struct piece *p, bool last)
+static int clone_piece(struct memfs_node *from, uint64_t offset, struct memfs_node *to, const struct vfs_piece *p, bool last)
 {
 	const struct memfs_ref *source = memfs_map_get(&from->map, offset / PAGE_CHUNK_SIZE);
 	uint64_t at = p->index * PAGE_CHUNK_SIZE + p->at;
@@ -357,7 +330,7 @@ int memfs_clone(struct vfs_node *from_node, uint64_t offset, struct vfs_node *no
 	bool ends = offset + size == from->attr.size && end >= n->attr.size;
 	int err = 0;
 	while (!err && to_offset < end) {
-		struct piece p = piece_of(to_offset, end), q = piece_of(offset, offset + (end - to_offset));
+		struct vfs_piece p = vfs_piece_of(to_offset, end), q = vfs_piece_of(offset, offset + (end - to_offset));
 		p.size = MIN(p.size, q.size);
 		err = clone_piece(from, offset, n, &p, ends && p.size == end - to_offset);
 		offset += p.size;
@@ -375,16 +348,16 @@ int memfs_clone(struct vfs_node *from_node, uint64_t offset, struct vfs_node *no
 
 /* ---- allocation */
 
-static int allocate_piece(struct memfs_node *n, const struct piece *p)
+static int allocate_piece(struct memfs_node *n, const struct vfs_piece *p)
 {
 	struct memfs_ref *ref = memfs_map_make(&n->map, p->index);
 	if (!ref)
 		return ERR_NOSPC;
 	bool fresh = ref->chunk == PAGE_CHUNK_NONE;
-	struct piece nothing = {p->index, 0, 0};
+	struct vfs_piece nothing = {p->index, 0, 0};
 	int err = fresh ? take_chunk(n, ref, &nothing) : 0;
 	if (!err)
-		err = add_granules(n, ref, touched(p));
+		err = add_granules(n, ref, vfs_piece_touches(p));
 	if (err && fresh && ref->chunk)
 		drop_chunk(n, ref);
 	return err;
@@ -399,7 +372,7 @@ int memfs_allocate(struct vfs_node *node, uint64_t offset, uint64_t size, bool k
 	if (size / MEMFS_GRANULE > free_granules + n->attr.space / MEMFS_GRANULE)
 		return ERR_NOSPC;
 	for (uint64_t at = offset; !err && at < end;) {
-		struct piece p = piece_of(at, end);
+		struct vfs_piece p = vfs_piece_of(at, end);
 		err = allocate_piece(n, &p);
 		at += p.size;
 	}
