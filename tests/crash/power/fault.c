@@ -241,7 +241,7 @@ static int try_case(struct test *t)
 	if (pid == 0) {
 		alarm(CASE_SECONDS_MAX);
 		record_start(log, t->dir);
-		rig_in_loop(0, run_case, t);
+		rig_in_loop(&t->run->engine, run_case, t);
 		_exit(t->n_bad ? CHILD_FAILED : t->hit ? CHILD_PASSED : CHILD_NOT_REACHED);
 	}
 	waitpid(pid, &status, 0);
@@ -282,19 +282,20 @@ static bool make_store(struct run *run)
 	fflush(NULL);
 	pid_t pid = fork();
 	if (pid == 0) {
-		rig_in_loop(0, fill_store, run);
+		rig_in_loop(&run->engine, fill_store, run);
 		_exit(0);
 	}
 	waitpid(pid, &status, 0);
 	return status == 0 && run->n_failed == 0;
 }
 
-static void run_seed(const char *dir, uint64_t seed, uint32_t *n_passed, uint32_t *n_failed)
+static void run_seed(const char *dir, uint64_t seed, bool uring, uint32_t *n_passed, uint32_t *n_failed)
 {
 	struct run *run = mmap(NULL, sizeof(*run), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	struct test t = {.run = run, .random = hash_u64(seed)};
 	uint32_t before = *n_failed, n = 0, each[FAULT_CORRUPT + 1] = {0};
 	*run = (struct run){.seed = seed, .n_steps_wanted = STEPS_BEFORE, .unmounts = true, .options = store_options};
+	run->engine.uring = uring;
 	snprintf(t.dir, sizeof(t.dir), "%s", dir);
 	snprintf(run->dir, sizeof(run->dir), "%.100s/full", dir);
 	snprintf(t.store, sizeof(t.store), "%s/store", dir);
@@ -307,7 +308,7 @@ static void run_seed(const char *dir, uint64_t seed, uint32_t *n_passed, uint32_
 	for (t.kind = 0; t.kind < N_CASES; t.kind++)
 		for (t.fault = FAULT_EIO; t.fault <= FAULT_CORRUPT; t.fault++)
 			each[t.fault] += try_all(&t, n_failed);
-	printf("seed %llu:", (unsigned long long)seed);
+	printf("seed %llu%s:", (unsigned long long)seed, uring ? " by io_uring" : "");
 	for (unsigned i = FAULT_EIO; i <= FAULT_CORRUPT; i++) {
 		printf(" %u %s%s", each[i], fault_names[i], i < FAULT_CORRUPT ? "," : "\n");
 		n += each[i];
@@ -325,7 +326,8 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	for (uint32_t i = 0; i < n_seeds && n_failed == 0; i++)
-		run_seed(argv[1], seed + i, &n_passed, &n_failed);
+		for (unsigned uring = 0; uring <= rig_has_uring() && n_failed == 0; uring++)
+			run_seed(argv[1], seed + i, uring, &n_passed, &n_failed);
 	printf("%u passed, %u failed, 0 skipped\n", n_passed, n_failed);
 	return n_failed != 0;
 }

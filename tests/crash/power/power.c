@@ -7,7 +7,8 @@
  * while they are opened, some are worked on and opened again.
  *
  * Options: seed; cuts (0: each record of the log); steps of each worker; lazy=1: answers need not last until fsync, as with
- * FUSE; lie: 1 to 4, see enum record_lie, which must be found; hours: repeat with other seeds that long.
+ * FUSE; lie: 1 to 4, see enum record_lie, which must be found; engine: 1: file calls are made by threads, 2: by io_uring, 0: as the
+ * seed has it; hours: repeat with other seeds that long.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -30,6 +31,8 @@
 enum { JOBS = 2, JOB_SECONDS_MAX = 60, PURGE_MS_MAX = 10000, RECORDS_MAX = 1 << 20, FAILURES_MAX = 10 };
 #define DATA_MAX (4ULL << 30)
 
+enum engine { ENGINE_ANY, ENGINE_POOL, ENGINE_URING };
+
 struct options {
 	const char *dir;
 	uint64_t seed;
@@ -37,6 +40,7 @@ struct options {
 	uint32_t n_steps;
 	bool lazy;
 	enum record_lie lie;
+	enum engine engine;
 	double hours;
 };
 
@@ -251,7 +255,7 @@ static pid_t start_job(struct job *job)
 		return pid;
 	job->disk = disk_create(job->log->root);
 	job->model = model_create();
-	rig_in_loop(0, run_cuts, job);
+	rig_in_loop(&job->state->run.engine, run_cuts, job);
 	model_destroy(job->model);
 	disk_destroy(job->disk);
 	exit(0);
@@ -330,7 +334,7 @@ static bool record_workload(const struct options *opt, struct run *run, struct r
 	pid_t pid = fork();
 	if (pid == 0) {
 		alarm(JOB_SECONDS_MAX);
-		rig_in_loop(run->n_threads, record, &r);
+		rig_in_loop(&run->engine, record, &r);
 		_exit(0);
 	}
 	waitpid(pid, &status, 0);
@@ -358,7 +362,8 @@ static bool run_seed(const struct options *opt, struct record_log *log, uint32_t
 	struct run *run = &state->run;
 	*run = (struct run){.seed = opt->seed, .n_steps_wanted = opt->n_steps, .lazy = opt->lazy, .snapshots = true,
 	                    .options = store_options};
-	run->n_threads = draw(&random, 2) ? 1 : 0;
+	run->engine.uring = opt->engine == ENGINE_ANY ? rig_has_uring() && draw(&random, 3) == 0 : opt->engine == ENGINE_URING;
+	run->engine.n_workers = draw(&random, 2) ? 1 : 0;
 	run->unmounts = draw(&random, 2);
 	bool good = record_workload(opt, run, log);
 	uint32_t n = opt->n_cuts ? opt->n_cuts : 2 * log->n;
@@ -366,8 +371,8 @@ static bool run_seed(const struct options *opt, struct record_log *log, uint32_t
 	if (good) {
 		choose_cuts(state->cuts, n, log->n, &random);
 		run_jobs(opt, state, log, n);
-		printf("seed %llu: %u steps, %u records; %u cuts, %u of them twice: %u bad\n", (unsigned long long)opt->seed,
-		       run->n_steps, (unsigned)log->n, (unsigned)state->n_done, (unsigned)state->n_twice, (unsigned)state->n_failed);
+		printf("seed %llu: %u steps%s, %u records; %u cuts, %u of them twice: %u bad\n", (unsigned long long)opt->seed,
+		       run->n_steps, run->engine.uring ? " by io_uring" : "", (unsigned)log->n, (unsigned)state->n_done, (unsigned)state->n_twice, (unsigned)state->n_failed);
 		good = state->n_failed == 0;
 		*n_cuts += state->n_done + state->n_twice;
 	}
@@ -390,6 +395,8 @@ static bool parse(struct options *opt, const char *text)
 		opt->lazy = number != 0;
 	else if (n == 3 && strncmp(text, "lie", n) == 0)
 		opt->lie = (enum record_lie)number;
+	else if (n == 6 && strncmp(text, "engine", n) == 0)
+		opt->engine = (enum engine)number;
 	else if (n == 5 && strncmp(text, "hours", n) == 0)
 		opt->hours = number;
 	else
@@ -405,10 +412,14 @@ int main(int argc, char **argv)
 	for (int i = 2; good && i < argc; i++)
 		good = parse(&opt, argv[i]);
 	if (!good) {
-		fprintf(stderr, "usage: power DIR [seed=N] [cuts=N] [steps=N] [lazy=1] [lie=N] [hours=N]\n");
+		fprintf(stderr, "usage: power DIR [seed=N] [cuts=N] [steps=N] [lazy=1] [lie=N] [engine=N] [hours=N]\n");
 		return 2;
 	}
 	opt.dir = argv[1];
+	if (opt.engine == ENGINE_URING && !rig_has_uring()) {
+		printf("no io_uring here\n");
+		return 77;
+	}
 	struct record_log *log = record_create(RECORDS_MAX, DATA_MAX);
 	time_t until = time(NULL) + (time_t)(opt.hours * 3600);
 	do {

@@ -3,7 +3,7 @@
  * Which file a descriptor means is kept in a table from open to close; files and directories are known by their
  * inode numbers, once they or the directory they are in were seen.
  */
-#include "tests/crash/power/record.h"
+#include "tests/crash/power/record-impl.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -22,16 +22,8 @@
 
 #define FDS_MAX 4096
 #define INODES_MAX 4096
-#define SECTOR 512u
 #define PATH_ROOM 4096
 #define FLUSH_NS 30000
-
-struct open_file {
-	uint64_t ino; /* 0: none of ours */
-	bool sync;    /* O_DSYNC */
-	bool dir;
-	bool data;    /* a segment of file data */
-};
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct record_log *the_log;
@@ -190,8 +182,6 @@ static enum record_fault fault;
 static _Atomic uint32_t fault_left;
 static const char *fault_call;
 
-enum { NEEDS_ROOM = 1, READS = 2, MOVES = 4, STORES = 8 }; /* what a call is to faults */
-
 void record_fail(enum record_fault what, uint32_t nth)
 {
 	fault_call = NULL;
@@ -219,7 +209,7 @@ static bool fits(unsigned traits)
 }
 
 /* Which fault this call has to have. */
-static enum record_fault draw_fault(const char *call, unsigned traits)
+enum record_fault record_draw_fault(const char *call, unsigned traits)
 {
 	if (likely(fault_left == 0) || !fits(traits) || --fault_left)
 		return FAULT_NONE;
@@ -245,7 +235,7 @@ static int say_eio(void)
 
 /* ---- which files are ours */
 
-static struct open_file file_of(int fd)
+struct open_file record_file_of(int fd)
 {
 	return the_log && fd >= 0 && fd < FDS_MAX ? fds[fd] : (struct open_file){0};
 }
@@ -284,36 +274,42 @@ static bool is_segment(const char *name)
 	return strlen(name) == 8 && strspn(name, "0123456789abcdef") == 8;
 }
 
-/* Notes an opened descriptor: a new name, a file cut to nothing, and what the descriptor means. */
-static void note_open(int fd, uint64_t dir, const char *name, int flags, bool fresh)
+struct opening record_opening(int dirfd, const char *path, int flags)
+{
+	struct opening o = {.flags = flags};
+	struct stat st;
+	o.dir = parent_of(dirfd, path, &o.name);
+	o.fresh = o.dir && (flags & O_CREAT) && fstatat(dirfd, path, &st, 0) != 0;
+	/* A file in memory knows no direct I/O; what matters of it is the alignment that others see to. */
+	if (o.dir)
+		o.flags &= ~O_DIRECT;
+	return o;
+}
+
+void record_opened(int fd, const struct opening *o)
 {
 	struct stat st;
-	if (fd < 0 || fd >= FDS_MAX || fstat(fd, &st))
+	if (!the_log || fd < 0 || fd >= FDS_MAX || fstat(fd, &st))
 		return;
-	if (fresh)
-		note_name(dir, name, st.st_ino, 0);
+	if (o->fresh)
+		note_name(o->dir, o->name, st.st_ino, 0);
 	pthread_mutex_lock(&lock);
-	if (dir && !S_ISDIR(st.st_mode))
+	if (o->dir && !S_ISDIR(st.st_mode))
 		know(st.st_ino);
 	if (known(st.st_ino))
-		fds[fd] = (struct open_file){st.st_ino, flags & O_DSYNC, S_ISDIR(st.st_mode), is_segment(name)};
-	if (fds[fd].ino && (flags & O_TRUNC) && !fresh)
+		fds[fd] = (struct open_file){st.st_ino, o->flags & O_DSYNC, S_ISDIR(st.st_mode), is_segment(o->name)};
+	if (fds[fd].ino && (o->flags & O_TRUNC) && !o->fresh)
 		append(&(struct record){.kind = REC_SIZE, .file = st.st_ino});
 	pthread_mutex_unlock(&lock);
 }
 
 static int do_open(int dirfd, const char *path, int flags, mode_t mode)
 {
-	const char *name;
-	struct stat st;
-	uint64_t dir = parent_of(dirfd, path, &name);
-	bool fresh = dir && (flags & O_CREAT) && fstatat(dirfd, path, &st, 0) != 0;
-	if (dir && fails(draw_fault("open", flags & O_CREAT ? NEEDS_ROOM : 0)))
+	struct opening o = record_opening(dirfd, path, flags);
+	if (o.dir && fails(record_draw_fault("open", flags & O_CREAT ? NEEDS_ROOM : 0)))
 		return -1;
-	/* A file in memory knows no direct I/O; what matters of it is the alignment that others see to. */
-	int fd = (int)syscall(SYS_openat, dirfd, path, dir ? flags & ~O_DIRECT : flags, mode);
-	if (the_log && fd >= 0)
-		note_open(fd, dir, name, flags, fresh);
+	int fd = (int)syscall(SYS_openat, dirfd, path, o.flags, mode);
+	record_opened(fd, &o);
 	return fd;
 }
 
@@ -354,16 +350,21 @@ int __openat_2(int dirfd, const char *path, int flags)
 	return do_open(dirfd, path, flags, 0);
 }
 
-int close(int fd)
+void record_closing(int fd)
 {
 	if (fd >= 0 && fd < FDS_MAX)
 		fds[fd] = (struct open_file){0};
+}
+
+int close(int fd)
+{
+	record_closing(fd);
 	return (int)syscall(SYS_close, fd);
 }
 
 /* ---- writing */
 
-static size_t iov_size(const struct iovec *iov, int n)
+size_t record_iov_size(const struct iovec *iov, int n)
 {
 	size_t size = 0;
 	for (int i = 0; i < n; i++)
@@ -376,10 +377,10 @@ static bool lies_about_write(struct open_file f)
 	return the_lie == RECORD_NO_DSYNC || (the_lie == RECORD_NO_DATASYNC && f.data);
 }
 
-static uint32_t begin_write(struct open_file f, const struct iovec *iov, int n, uint64_t offset, bool sync)
+uint32_t record_begin_write(struct open_file f, const struct iovec *iov, int n, uint64_t offset, bool sync)
 {
 	pthread_mutex_lock(&lock);
-	struct record r = {.kind = REC_WRITE, .file = f.ino, .offset = offset, .size = iov_size(iov, n)};
+	struct record r = {.kind = REC_WRITE, .file = f.ino, .offset = offset, .size = record_iov_size(iov, n)};
 	r.flags = (sync || f.sync) && !lies_about_write(f) ? RECORD_SYNC : 0;
 	r.data = the_log->data_size;
 	for (int i = 0; i < n; i++)
@@ -389,7 +390,7 @@ static uint32_t begin_write(struct open_file f, const struct iovec *iov, int n, 
 	return at;
 }
 
-static void end_call(uint32_t begin, int64_t result)
+void record_end(uint32_t begin, int64_t result)
 {
 	int saved = errno;
 	pthread_mutex_lock(&lock);
@@ -409,7 +410,7 @@ static ssize_t raw_writev(int fd, const struct iovec *iov, int n, int64_t offset
 /* The first half, in whole sectors. */
 static ssize_t write_half(int fd, const struct iovec *iov, int n, int64_t offset)
 {
-	size_t half = iov_size(iov, n) / 2 / SECTOR * SECTOR, part = MIN(iov[0].iov_len, half);
+	size_t half = record_iov_size(iov, n) / 2 / SECTOR * SECTOR, part = MIN(iov[0].iov_len, half);
 	(void)n;
 	if (part == 0)
 		return raw_writev(fd, iov, n, offset, 0);
@@ -419,16 +420,16 @@ static ssize_t write_half(int fd, const struct iovec *iov, int n, int64_t offset
 /* offset -1: at the descriptor's own place. */
 static ssize_t do_write(int fd, const struct iovec *iov, int n, int64_t offset, int flags)
 {
-	struct open_file f = file_of(fd);
+	struct open_file f = record_file_of(fd);
 	if (!f.ino)
 		return raw_writev(fd, iov, n, offset, flags);
-	enum record_fault bad = draw_fault("write", NEEDS_ROOM | MOVES | STORES);
+	enum record_fault bad = record_draw_fault("write", NEEDS_ROOM | MOVES | STORES);
 	if (fails(bad))
 		return -1;
 	int64_t at = offset < 0 ? syscall(SYS_lseek, fd, 0L, SEEK_CUR) : offset;
-	uint32_t begin = begin_write(f, iov, n, (uint64_t)at, flags & (RWF_DSYNC | RWF_SYNC));
+	uint32_t begin = record_begin_write(f, iov, n, (uint64_t)at, flags & (RWF_DSYNC | RWF_SYNC));
 	ssize_t done = bad == FAULT_SHORT ? write_half(fd, iov, n, offset) : raw_writev(fd, iov, n, offset, flags);
-	end_call(begin, done);
+	record_end(begin, done);
 	return bad == FAULT_LATE ? say_eio() : done;
 }
 
@@ -466,8 +467,8 @@ static ssize_t raw_readv(int fd, const struct iovec *iov, int n, int64_t offset)
 
 static ssize_t do_read(int fd, const struct iovec *iov, int n, int64_t offset)
 {
-	struct open_file f = file_of(fd);
-	enum record_fault bad = f.ino ? draw_fault("read", READS | MOVES) : FAULT_NONE;
+	struct open_file f = record_file_of(fd);
+	enum record_fault bad = f.ino ? record_draw_fault("read", READS | MOVES) : FAULT_NONE;
 	if (fails(bad))
 		return -1;
 	if (bad == FAULT_SHORT && iov[0].iov_len > SECTOR)
@@ -501,7 +502,7 @@ ssize_t preadv2(int fd, const struct iovec *iov, int n, off_t offset, int flags)
 
 /* ---- flushing and sizes */
 
-static bool lies_about(struct open_file f)
+bool record_lies_about(struct open_file f)
 {
 	switch (the_lie) {
 	case RECORD_NO_FLUSH: return !f.dir;
@@ -511,22 +512,28 @@ static bool lies_about(struct open_file f)
 	}
 }
 
-static int do_flush(int fd, int number, const char *name)
+uint32_t record_begin_flush(struct open_file f)
 {
-	struct open_file f = file_of(fd);
-	if (!f.ino)
-		return (int)syscall(number, fd);
-	enum record_fault bad = draw_fault(name, NEEDS_ROOM | STORES);
-	if (fails(bad))
-		return -1;
-	if (lies_about(f))
-		return 0;
 	pthread_mutex_lock(&lock);
 	uint32_t begin = append(&(struct record){.kind = REC_FLUSH, .file = f.ino, .flags = f.dir ? RECORD_DIR : 0});
 	pthread_mutex_unlock(&lock);
+	return begin;
+}
+
+static int do_flush(int fd, int number, const char *name)
+{
+	struct open_file f = record_file_of(fd);
+	if (!f.ino)
+		return (int)syscall(number, fd);
+	enum record_fault bad = record_draw_fault(name, NEEDS_ROOM | STORES);
+	if (fails(bad))
+		return -1;
+	if (record_lies_about(f))
+		return 0;
+	uint32_t begin = record_begin_flush(f);
 	/* As a disk would: others arrive meanwhile. */
 	nanosleep(&(struct timespec){0, FLUSH_NS}, NULL);
-	end_call(begin, 0);
+	record_end(begin, 0);
 	return bad == FAULT_LATE ? say_eio() : 0;
 }
 
@@ -541,34 +548,42 @@ int fdatasync(int fd)
 }
 
 /* Applied at once: the host orders it with other changes of the file. */
-static int note_change(int fd, struct record r, int result)
+static void note_change(struct open_file f, struct record r)
 {
-	struct open_file f = file_of(fd);
-	if (result == 0 && f.ino) {
-		r.file = f.ino;
-		pthread_mutex_lock(&lock);
+	r.file = f.ino;
+	pthread_mutex_lock(&lock);
+	if (the_log)
 		append(&r);
-		pthread_mutex_unlock(&lock);
-	}
-	return result;
+	pthread_mutex_unlock(&lock);
+}
+
+void record_allocated(struct open_file f, int mode, uint64_t offset, uint64_t size)
+{
+	if (mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE))
+		note_change(f, (struct record){.kind = REC_ZERO, .offset = offset, .size = size});
+	if (!(mode & FALLOC_FL_KEEP_SIZE))
+		note_change(f, (struct record){.kind = REC_GROW, .size = offset + size});
 }
 
 int ftruncate(int fd, off_t size)
 {
-	if (file_of(fd).ino && fails(draw_fault("ftruncate", NEEDS_ROOM)))
+	struct open_file f = record_file_of(fd);
+	if (f.ino && fails(record_draw_fault("ftruncate", NEEDS_ROOM)))
 		return -1;
-	return note_change(fd, (struct record){.kind = REC_SIZE, .size = (uint64_t)size}, (int)syscall(SYS_ftruncate, fd, size));
+	int err = (int)syscall(SYS_ftruncate, fd, size);
+	if (!err && f.ino)
+		note_change(f, (struct record){.kind = REC_SIZE, .size = (uint64_t)size});
+	return err;
 }
 
 int fallocate(int fd, int mode, off_t offset, off_t size)
 {
-	if (file_of(fd).ino && fails(draw_fault("fallocate", mode & FALLOC_FL_PUNCH_HOLE ? 0 : NEEDS_ROOM)))
+	struct open_file f = record_file_of(fd);
+	if (f.ino && fails(record_draw_fault("fallocate", mode & FALLOC_FL_PUNCH_HOLE ? 0 : NEEDS_ROOM)))
 		return -1;
 	int err = (int)syscall(SYS_fallocate, fd, mode, offset, size);
-	if (mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE))
-		note_change(fd, (struct record){.kind = REC_ZERO, .offset = (uint64_t)offset, .size = (uint64_t)size}, err);
-	if (!(mode & FALLOC_FL_KEEP_SIZE))
-		note_change(fd, (struct record){.kind = REC_GROW, .size = (uint64_t)(offset + size)}, err);
+	if (!err && f.ino)
+		record_allocated(f, mode, (uint64_t)offset, (uint64_t)size);
 	return err;
 }
 
@@ -584,7 +599,7 @@ int mkdirat(int dirfd, const char *path, mode_t mode)
 	const char *name;
 	struct stat st;
 	uint64_t dir = parent_of(dirfd, path, &name);
-	if (dir && fails(draw_fault("mkdir", NEEDS_ROOM)))
+	if (dir && fails(record_draw_fault("mkdir", NEEDS_ROOM)))
 		return -1;
 	int err = (int)syscall(SYS_mkdirat, dirfd, path, mode);
 	if (!err && dir && fstatat(dirfd, path, &st, 0) == 0)
@@ -597,19 +612,38 @@ int mkdir(const char *path, mode_t mode)
 	return mkdirat(AT_FDCWD, path, mode);
 }
 
+struct naming record_naming(int from_fd, const char *from, int to_fd, const char *to)
+{
+	struct naming n = {.to = NULL};
+	n.dir = parent_of(from_fd, from, &n.name);
+	/* Within one directory: nothing here moves files. */
+	if (to && parent_of(to_fd, to, &n.to) != n.dir)
+		abort();
+	return n;
+}
+
+void record_named(const struct naming *n)
+{
+	uint32_t size = (uint32_t)strlen(n->name);
+	struct record r = {.kind = n->to ? REC_RENAME : REC_UNNAME, .file = n->dir, .name_size = size};
+	pthread_mutex_lock(&lock);
+	if (the_log) {
+		r.data = append_data(n->name, size + 1);
+		if (n->to)
+			append_data(n->to, strlen(n->to) + 1);
+		append(&r);
+	}
+	pthread_mutex_unlock(&lock);
+}
+
 int unlinkat(int dirfd, const char *path, int flags)
 {
-	const char *name;
-	uint64_t dir = parent_of(dirfd, path, &name);
-	if (dir && fails(draw_fault("unlink", 0)))
+	struct naming n = record_naming(dirfd, path, 0, NULL);
+	if (n.dir && fails(record_draw_fault("unlink", 0)))
 		return -1;
 	int err = (int)syscall(SYS_unlinkat, dirfd, path, flags);
-	if (err || !dir)
-		return err;
-	pthread_mutex_lock(&lock);
-	uint32_t size = (uint32_t)strlen(name);
-	append(&(struct record){.kind = REC_UNNAME, .file = dir, .name_size = size, .data = append_data(name, size)});
-	pthread_mutex_unlock(&lock);
+	if (!err && n.dir)
+		record_named(&n);
 	return err;
 }
 
@@ -623,25 +657,15 @@ int rmdir(const char *path)
 	return unlinkat(AT_FDCWD, path, AT_REMOVEDIR);
 }
 
-/* Within one directory: nothing here moves files. */
 int renameat(int from_fd, const char *from, int to_fd, const char *to)
 {
-	const char *name, *to_name;
-	uint64_t dir = parent_of(from_fd, from, &name), to_dir = parent_of(to_fd, to, &to_name);
-	if (dir != to_dir)
-		abort();
-	if (dir && fails(draw_fault("rename", NEEDS_ROOM)))
+	struct naming n = record_naming(from_fd, from, to_fd, to);
+	if (n.dir && fails(record_draw_fault("rename", NEEDS_ROOM)))
 		return -1;
 	int err = (int)syscall(SYS_renameat, from_fd, from, to_fd, to);
-	if (err || !dir)
-		return err;
-	pthread_mutex_lock(&lock);
-	uint32_t size = (uint32_t)strlen(name);
-	struct record r = {.kind = REC_RENAME, .file = dir, .name_size = size, .data = append_data(name, size + 1)};
-	append_data(to_name, strlen(to_name) + 1);
-	append(&r);
-	pthread_mutex_unlock(&lock);
-	return 0;
+	if (!err && n.dir)
+		record_named(&n);
+	return err;
 }
 
 int rename(const char *from, const char *to)

@@ -6,7 +6,7 @@
  * A call that takes time is two records, its begin and its end, so that the log tells what ran beside what:
  * a flush covers the writes that had ended when it began.
  *
- * The same calls can fail on demand: record_fail().
+ * The same calls can fail on demand: record_fail(). Those that io_uring makes are recorded and fail likewise.
  */
 #ifndef TESTS_CRASH_POWER_RECORD_H
 #define TESTS_CRASH_POWER_RECORD_H

@@ -29,9 +29,19 @@ static void run_body(void *arg)
 	loop_stop(b->loop);
 }
 
-void rig_in_loop(uint32_t n_workers, void (*fn)(void *arg), void *arg)
+bool rig_has_uring(void)
 {
-	struct loop_config cfg = {.engine = LOOP_EPOLL, .n_workers = n_workers};
+	struct loop_config cfg = {.engine = LOOP_IO_URING};
+	struct loop *loop;
+	if (loop_create(&loop, &cfg))
+		return false;
+	loop_destroy(loop);
+	return true;
+}
+
+void rig_in_loop(const struct rig_engine *engine, void (*fn)(void *arg), void *arg)
+{
+	struct loop_config cfg = {.engine = engine->uring ? LOOP_IO_URING : LOOP_EPOLL, .n_workers = engine->n_workers};
 	struct body b = {.fn = fn, .arg = arg};
 	if (loop_create(&b.loop, &cfg) || fiber_start(b.loop, run_body, &b))
 		abort();

@@ -15,8 +15,15 @@ struct rig {
 	uint16_t flags;        /* enum op_flags of every call */
 };
 
-/* rig_in_loop() - runs body in a fiber of a loop of its own that makes its file calls through the C library; n_workers make them. */
-void rig_in_loop(uint32_t n_workers, void (*body)(void *arg), void *arg);
+/* What makes file calls: n_workers threads through the C library, or io_uring, where it can be had. */
+struct rig_engine {
+	bool uring;
+	uint32_t n_workers;
+};
+
+/* rig_in_loop() - runs body in a fiber of a loop of its own. rig_has_uring() - whether there is such a one here. */
+void rig_in_loop(const struct rig_engine *engine, void (*body)(void *arg), void *arg);
+bool rig_has_uring(void);
 
 /* rig_open() - mounts cairn on directory dir, with options as "key=value", NULL at the end. What failed goes to stderr unless quiet. */
 int rig_open(struct rig *r, const char *dir, const char *const *options, bool quiet);

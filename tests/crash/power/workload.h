@@ -15,7 +15,7 @@ enum mark { MARK_BEGIN, MARK_END, MARK_READY };
 struct run {
 	uint64_t seed;
 	uint32_t n_steps_wanted; /* of each worker */
-	uint32_t n_threads;
+	struct rig_engine engine;
 	bool lazy;               /* as FUSE does it */
 	bool snapshots;          /* are made, removed and rolled back to */
 	bool unmounts;           /* at the end */
