@@ -61,7 +61,7 @@ static int find_root(struct rpc_request *rq, const char *path, struct op_handle 
 	struct nfs_server *s = nfs_of(rq);
 	struct op_attr attr;
 	const char *rest;
-	nfs_exports_refresh(s);
+	nfs_exports_settle(s);
 	const struct nfs_export *e = nfs_export_of_path(s, path, &rest);
 	if (!e)
 		return ERR_NOENT;
@@ -172,7 +172,7 @@ static int mount_export(struct rpc_request *rq, const void *args, void *res)
 	const struct nfs_exports *list = &nfs_of(rq)->exports;
 	struct exports *r = res;
 	struct exportnode **link = &r->exports;
-	nfs_exports_refresh(nfs_of(rq));
+	nfs_exports_settle(nfs_of(rq));
 	*link = NULL;
 	for (uint32_t i = 0; i < list->n_items; i++) {
 		const struct nfs_export *e = &list->items[i];

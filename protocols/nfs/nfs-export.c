@@ -9,8 +9,6 @@
 
 LOG_MODULE("nfs");
 
-#define SCAN_SIZE 262144u
-
 static void export_fini(struct nfs_export *e)
 {
 	free(e->name);
@@ -109,8 +107,9 @@ static int add_exports(struct nfs_exports *list, const uint8_t *data, uint32_t s
 }
 
 /* One answer's worth, after the object with id *last. */
-static int scan_some(struct nfs_server *s, struct client_buf *buf, struct nfs_exports *list, uint64_t *last, bool *eof)
+static int scan_some(struct nfs_server *s, struct nfs_exports *list, uint64_t *last, bool *eof)
 {
+	struct client_buf *buf = s->scan_buf;
 	struct op *op = client_op(s->client, OP_catalogue_scan);
 	op->cred = (struct op_cred){.origin = OP_ORIGIN_NFS};
 	op->in.catalogue_scan.after = *last;
@@ -121,7 +120,6 @@ static int scan_some(struct nfs_server *s, struct client_buf *buf, struct nfs_ex
 		err = client_call(s->client, op);
 	const struct op_catalogue_scan_out *out = &op->out.catalogue_scan;
 	if (!err) {
-		list->generation = out->generation;
 		*eof = out->eof || out->n_objects == 0;
 		err = out->size > buf->size ? ERR_PROTO : add_exports(list, buf->data, out->size, last);
 	}
@@ -129,45 +127,48 @@ static int scan_some(struct nfs_server *s, struct client_buf *buf, struct nfs_ex
 	return err;
 }
 
-int nfs_exports_load(struct nfs_server *s)
+static int load(struct nfs_server *s)
 {
-	struct nfs_exports list = {.epoch = 0};
-	uint64_t number = ++s->n_loads;
-	struct client_buf *buf;
+	struct nfs_exports list = {.epoch = s->exports.epoch + 1};
 	uint64_t last = 0;
 	bool eof = false;
 	int err = 0;
-	while (!(buf = client_buf_alloc(s->client, SCAN_SIZE, 0)))
-		client_buf_wait(s->client);
 	while (!err && !eof)
-		err = scan_some(s, buf, &list, &last, &eof);
-	client_buf_put(s->client, buf);
+		err = scan_some(s, &list, &last, &eof);
 	if (err) {
 		log_error("reading the exports: %s", err_text(err));
 		nfs_exports_fini(&list);
 		return err;
 	}
-	/* Another fiber may have begun later and be done already. */
-	if (number < s->last_load) {
-		nfs_exports_fini(&list);
-		return 0;
-	}
-	s->last_load = number;
-	list.epoch = s->exports.epoch + 1;
 	nfs_exports_fini(&s->exports);
 	s->exports = list;
 	log_info("%u exports", list.n_items);
 	return 0;
 }
 
-void nfs_exports_refresh(struct nfs_server *s)
+static void read_exports(void *arg)
 {
-	struct op *op = client_op(s->client, OP_heartbeat);
-	op->cred = (struct op_cred){.origin = OP_ORIGIN_NFS};
-	bool changed = client_call(s->client, op) == 0 && op->out.heartbeat.catalogue_generation != s->exports.generation;
-	client_op_put(s->client, op);
-	if (changed)
-		nfs_exports_load(s);
+	struct nfs_server *s = arg;
+	do {
+		s->dirty = false;
+		s->load_err = load(s);
+	} while (s->dirty);
+	s->reloading = false;
+	fiber_join_done(&s->reload);
+}
+
+void nfs_exports_reload(struct nfs_server *s)
+{
+	s->dirty = true;
+	if (s->reloading)
+		return;
+	s->reloading = true;
+	fiber_join_add(&s->reload, 1);
+	s->load_err = fiber_start(client_loop(s->client), read_exports, s);
+	if (!s->load_err)
+		return;
+	s->reloading = false;
+	fiber_join_done(&s->reload);
 }
 
 /* ---- finding ----------------------------------------------------------------------------- */

@@ -11,6 +11,7 @@
 
 #define NFS_EXPORTS_MAX 1024
 #define NFS_PATH_MAX OP_PATH_MAX
+#define NFS_SCAN_SIZE 262144u /* bytes of exports that one answer brings */
 
 /* One export, as the catalogue has it. Its id is the tag of every handle that is reached from its root. */
 struct nfs_export {
@@ -27,7 +28,6 @@ struct nfs_exports {
 	struct nfs_export *items;
 	uint32_t n_items;
 	uint32_t epoch;      /* counts replacements: what peers have cached is of one epoch; never 0 once loaded */
-	uint64_t generation; /* of the catalogue */
 };
 
 struct nfs_server {
@@ -37,10 +37,11 @@ struct nfs_server {
 	struct rpc_program programs[3];
 	struct rpc_program portmap_programs[3];
 	struct nfs_exports exports;
-	uint64_t n_loads;            /* times that they were read; last_load: which of them exports is from */
-	uint64_t last_load;
 	bool reloading;              /* a fiber reads the exports; dirty: again, when it is done */
 	bool dirty;
+	int load_err;                /* of the last time */
+	struct client_buf *scan_buf; /* for that fiber: it must not wait for what calls hold */
+	struct fiber_join reload;
 	struct fiber_join fibers;
 	struct list clients;         /* nfs-client.c */
 	uint32_t n_clients;
@@ -61,10 +62,18 @@ static inline struct nfs_server *nfs_of(const struct rpc_request *rq)
 }
 
 /* nfs-export.c */
-/* nfs_exports_load() - reads them anew; parks. On failure the old ones stay. */
-int nfs_exports_load(struct nfs_server *s);
-/* nfs_exports_refresh() - the same if the catalogue has changed: the event that says so may still be on its way. Parks. */
-void nfs_exports_refresh(struct nfs_server *s);
+/* nfs_exports_reload() - has them read anew, by a fiber of its own. On failure the old ones stay. */
+void nfs_exports_reload(struct nfs_server *s);
+/*
+ * nfs_exports_settle() - comes before every decision: what was changed before this call arrived holds for it. Parks
+ * while changed exports are read; the caller must hold no op, for the reader needs one.
+ */
+static inline void nfs_exports_settle(struct nfs_server *s)
+{
+	client_take_events(s->client);
+	if (unlikely(s->reloading))
+		fiber_join_wait(&s->reload);
+}
 void nfs_exports_fini(struct nfs_exports *e);
 const struct nfs_export *nfs_export_find(const struct nfs_server *s, uint32_t id);
 /* nfs_export_of_path() - the export that path is or lies below, and the rest of the path. */

@@ -14,41 +14,17 @@ LOG_MODULE("nfs");
 
 /* ---- changes of the catalogue -------------------------------------------------------------- */
 
-static void reload(void *arg)
-{
-	struct nfs_server *s = arg;
-	do {
-		s->dirty = false;
-		nfs_exports_load(s);
-	} while (s->dirty);
-	s->reloading = false;
-	fiber_join_done(&s->fibers);
-}
-
-static void start_reload(struct nfs_server *s)
-{
-	s->dirty = true;
-	if (s->reloading)
-		return;
-	s->reloading = true;
-	fiber_join_add(&s->fibers, 1);
-	if (fiber_start(client_loop(s->client), reload, s) == 0)
-		return;
-	s->reloading = false;
-	fiber_join_done(&s->fibers);
-}
-
 static void on_event(void *arg, const struct op_event *event)
 {
 	struct nfs_server *s = arg;
-	if (s->client && (event->type == OP_EVENT_CATALOGUE || event->type == OP_EVENT_OVERFLOW))
-		start_reload(s);
+	if (s->scan_buf && (event->type == OP_EVENT_CATALOGUE || event->type == OP_EVENT_OVERFLOW))
+		nfs_exports_reload(s);
 }
 
 static void on_reattached(void *arg)
 {
 	struct nfs_server *s = arg;
-	start_reload(s);
+	nfs_exports_reload(s);
 	nfs_clients_again(s);
 }
 
@@ -174,6 +150,16 @@ static void set_config(struct nfs_server *s, const struct nfs_config *cfg)
 	s->ports.portmap_port = cfg->portmap ? cfg->portmap_port : 0;
 }
 
+static int load_exports(struct nfs_server *s)
+{
+	s->scan_buf = client_buf_alloc(s->client, NFS_SCAN_SIZE, 0);
+	if (!s->scan_buf)
+		return ERR_NOMEM;
+	nfs_exports_reload(s);
+	fiber_join_wait(&s->reload);
+	return s->load_err;
+}
+
 int nfs_server_start(struct nfs_server **out, const struct nfs_config *cfg, nfs_connect_fn *attach, void *arg)
 {
 	struct nfs_server *s = calloc(1, sizeof(*s));
@@ -185,7 +171,7 @@ int nfs_server_start(struct nfs_server **out, const struct nfs_config *cfg, nfs_
 	nfs_clients_init(s);
 	int err = attach(arg, &s->client, &client);
 	if (!err)
-		err = nfs_exports_load(s);
+		err = load_exports(s);
 	if (!err)
 		err = start_rpc(s, cfg);
 	if (err) {
@@ -204,6 +190,9 @@ void nfs_server_stop(struct nfs_server *s)
 	rpc_server_destroy(s->rpc);
 	nfs_clients_fini(s);
 	fiber_join_wait(&s->fibers);
+	fiber_join_wait(&s->reload);
+	if (s->scan_buf)
+		client_buf_put(s->client, TAKE(s->scan_buf));
 	client_detach(TAKE(s->client));
 	fiber_join_wait(&s->fibers);
 	nfs_exports_fini(&s->exports);

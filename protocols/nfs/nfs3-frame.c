@@ -71,6 +71,7 @@ static int apply_right(struct rpc_request *rq, struct op *op, uint16_t op_flags)
 int nfs3_op(struct rpc_request *rq, const struct xdr_bytes *fh, enum op_code code, struct op **out)
 {
 	uint16_t op_flags = op_info(code)->flags;
+	nfs_exports_settle(nfs_of(rq));
 	struct op *op = client_op(rq->client, code);
 	int err = rpc_hold(rq, op);
 	*out = op;

@@ -24,9 +24,10 @@ struct local_events {
 	struct loop_task task;
 	struct loop *loop;
 	struct spinlock lock;
-	bool posted;
+	bool posted;            /* task is on its way */
 	bool overflow;
 	uint32_t n;
+	_Atomic bool any;       /* read without the lock */
 	struct op_event *queue; /* EVENTS_MAX */
 };
 
@@ -180,18 +181,30 @@ static bool next_event(struct local_client *l, uint32_t i, struct op_event *even
 	else if (e->overflow)
 		*event = (struct op_event){.type = OP_EVENT_OVERFLOW}, e->overflow = false;
 	else
-		have = e->posted = false, e->n = 0;
+		have = e->any = false, e->n = 0;
 	spin_unlock(&e->lock);
 	return have;
+}
+
+static void local_take_events(struct client *c)
+{
+	struct local_client *l = local_of(c);
+	struct op_event event;
+
+	if (likely(!l->events.any))
+		return;
+	for (uint32_t i = 0; next_event(l, i, &event); i++)
+		c->config.event(c->config.arg, &event);
 }
 
 static void deliver(struct loop_task *task)
 {
 	struct local_client *l = container_of(task, struct local_client, events.task);
-	struct op_event event;
 
-	for (uint32_t i = 0; next_event(l, i, &event); i++)
-		l->c.config.event(l->c.config.arg, &event);
+	spin_lock(&l->events.lock);
+	l->events.posted = false;
+	spin_unlock(&l->events.lock);
+	local_take_events(&l->c);
 }
 
 static void on_event(void *arg, const struct op_event *event)
@@ -207,7 +220,7 @@ static void on_event(void *arg, const struct op_event *event)
 	else
 		e->overflow = true;
 	bool post = !e->posted;
-	e->posted = true;
+	e->posted = e->any = true;
 	spin_unlock(&e->lock);
 	if (post)
 		loop_post(e->loop, &e->task);
@@ -275,6 +288,7 @@ static const struct client_provider provider_local = {
 	.resolve = local_resolve,
 	.buf_alloc = local_buf_alloc,
 	.buf_free = local_buf_free,
+	.take_events = local_take_events,
 	.detach = local_detach,
 };
 

@@ -28,6 +28,8 @@ struct client_provider {
 	/* A buffer with one reference, NULL: none left; and its end. */
 	struct client_buf *(*buf_alloc)(struct client *c, uint32_t size, unsigned flags);
 	void (*buf_free)(struct client *c, struct client_buf *buf);
+	/* Hands over the events that have come. */
+	void (*take_events)(struct client *c);
 	/* Waits for calls in flight and frees c. Parks. */
 	void (*detach)(struct client *c);
 };

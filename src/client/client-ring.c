@@ -194,6 +194,13 @@ static int take_events(struct ring_client *rc)
 	return n;
 }
 
+static void ring_take_events(struct client *c)
+{
+	struct ring_client *rc = ring_of(c);
+	if (rc->attached)
+		take_events(rc);
+}
+
 static int poll_ring(struct loop_poller *p)
 {
 	struct ring_client *rc = container_of(p, struct ring_client, poller);
@@ -300,6 +307,7 @@ static const struct client_provider provider_ring = {
 	.resolve = ring_resolve,
 	.buf_alloc = ring_buf_alloc,
 	.buf_free = ring_buf_free,
+	.take_events = ring_take_events,
 	.detach = ring_detach,
 };
 

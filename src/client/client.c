@@ -170,6 +170,11 @@ struct loop *client_loop(const struct client *c)
 	return c->loop;
 }
 
+void client_take_events(struct client *c)
+{
+	c->provider->take_events(c);
+}
+
 void client_detach(struct client *c)
 {
 	if (c)

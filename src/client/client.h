@@ -30,7 +30,7 @@ struct client_config {
 	uint32_t n_slots;       /* ops in flight at most; 0: 256 */
 	uint64_t arena_size;    /* bytes for payload to chimerad; 0: 32 MiB */
 	uint32_t reconnect_ms;  /* how long calls wait for chimerad to come back; 0: 30,000 */
-	/* Called on the loop's thread, outside any fiber, for each event; NULL: events are dropped. */
+	/* Called on the loop's thread, for each event; must not park. NULL: events are dropped. */
 	void (*event)(void *arg, const struct op_event *event);
 	/* After a re-attach, before calls are submitted again; in a fiber. */
 	void (*reattached)(void *arg);
@@ -95,5 +95,11 @@ int client_op_seg(struct op *op, const struct client_buf *buf, uint32_t offset, 
 bool client_can_adopt(const struct client *c);
 
 struct loop *client_loop(const struct client *c);
+
+/*
+ * client_take_events() - hands over now, not at the loop's next turn, the events that chimerad has sent: whoever
+ * calls it before a decision decides by everything that was changed before. Cheap when there are none. In a fiber; doesn't park.
+ */
+void client_take_events(struct client *c);
 
 #endif
