@@ -43,6 +43,12 @@ static const char *nearest_module(const char *name)
 	return str_nearest(name, names, n, sizeof(names[0]));
 }
 
+/* Of the process, as the levels themselves. */
+static struct {
+	control_level_fn *set;
+	void *arg;
+} listener;
+
 static int log_set(void *arg, const struct control_request *rq, struct control_reply *reply)
 {
 	const char *text = control_arg(rq, "level"), *nearest;
@@ -59,6 +65,8 @@ static int log_set(void *arg, const struct control_request *rq, struct control_r
 		return ERR_NOENT;
 	}
 	log_notice("log level of %s set to %s", rq->name, text);
+	if (listener.set)
+		listener.set(listener.arg, rq->name, level);
 	json_null(&reply->json, NULL);
 	return 0;
 }
@@ -102,7 +110,9 @@ static const struct control_verb verbs[] = {
 	{"metric", "list", metric_list},
 };
 
-int control_register_log(struct control *ctl)
+int control_register_log(struct control *ctl, control_level_fn *set, void *arg)
 {
+	listener.set = set;
+	listener.arg = arg;
 	return control_register(ctl, verbs, ARRAY_SIZE(verbs), NULL);
 }

@@ -13,6 +13,7 @@
 
 #include "base/bytes.h"
 #include "base/json.h"
+#include "base/log.h"
 #include "catalogue/catalogue.h"
 #include "catalogue/control-wire.h"
 
@@ -60,7 +61,8 @@ void control_destroy(struct control *ctl);
 
 /* control_register_catalogue() - list, show, create, set, delete of each kind; config apply, diff, export. */
 int control_register_catalogue(struct control *ctl, struct catalogue *catalogue);
-/* control_register_log() - log list, log set, metric list. */
-int control_register_log(struct control *ctl);
+/* control_register_log() - log list, log set, metric list. set: hears of each level set, of a module or "*"; NULL: nobody does. */
+typedef void control_level_fn(void *arg, const char *module, enum log_level level);
+int control_register_log(struct control *ctl, control_level_fn *set, void *arg);
 
 #endif

@@ -100,6 +100,15 @@ int chimerad_register_snapshots(struct chimerad *d);
 /* -- quotas.c -- */
 int chimerad_register_quotas(struct chimerad *d);
 
+/* ---- levels.c: log levels set at run time, here and in the daemons ------------------------- */
+
+/* chimerad_levels_declare() - the daemons' modules can be listed and set; before levels are taken from the file. */
+void chimerad_levels_declare(void);
+int chimerad_levels_register(struct chimerad *d);
+/* chimerad_levels_tell() - what was set so far, to one that attaches. chimerad_levels_forget() - the file's hold again. */
+void chimerad_levels_tell(struct ring_attachment *a);
+void chimerad_levels_forget(void);
+
 /* ---- inline-nfs.c -------------------------------------------------------------------------- */
 
 /* chimerad_inline_nfs_start() - where [nfs] host is inline: a server on each loop, over the local transport. */

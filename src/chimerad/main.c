@@ -197,6 +197,7 @@ int main(int argc, char **argv)
 		printf("the configuration is good\n");
 		return EXIT_SUCCESS;
 	}
+	chimerad_levels_declare();
 	config_apply_log(server.config, "chimerad");
 	backends_register();
 	if (chimerad_lock_state(&server) || run_threads(&server))

@@ -60,6 +60,7 @@ static int open_session(void *arg, struct ring_attachment *a, const struct ring_
 		return err;
 	}
 	*session = s;
+	chimerad_levels_tell(a);
 	return 0;
 }
 

@@ -206,6 +206,7 @@ static void reload(struct chimerad *d)
 	} else {
 		warn_of_other_changes(d->config, fresh);
 		config_apply_log(fresh, "chimerad");
+		chimerad_levels_forget();
 		/* The rest of the server keeps pointers into the old one. */
 		config_free(fresh);
 		log_notice("the configuration was reloaded");

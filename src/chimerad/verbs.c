@@ -198,6 +198,6 @@ int chimerad_register_verbs(struct chimerad *d)
 	if (!err)
 		err = chimerad_register_snapshots(d);
 	if (!err)
-		err = control_register_log(d->control);
+		err = chimerad_levels_register(d);
 	return err ? err : config_register_control(d->control, d->config);
 }

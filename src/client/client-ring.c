@@ -177,6 +177,15 @@ void ring_client_fail(struct ring_client *rc, int err)
 	}
 }
 
+/* Levels of the log are the library's to set; everything else is the user's. */
+static void handle_event(struct ring_client *rc, const struct op_event *event)
+{
+	if (event->type == OP_EVENT_LOG)
+		log_set_level((const char *)event->name, (enum log_level)MIN(event->value, (uint64_t)LOG_TRACE));
+	else if (rc->c.config.event)
+		rc->c.config.event(rc->c.config.arg, event);
+}
+
 static int take_events(struct ring_client *rc)
 {
 	int n = ring_available(&rc->events);
@@ -186,9 +195,10 @@ static int take_events(struct ring_client *rc)
 	n = MIN(n, EVENTS_PER_TURN);
 	for (int i = 0; i < n; i++) {
 		struct op_event event = rc->seg.events[ring_next(&rc->events)];
-		event.name[OP_NAME_MAX] = 0;
-		if (rc->c.config.event && event.name_size <= OP_NAME_MAX)
-			rc->c.config.event(rc->c.config.arg, &event);
+		if (event.name_size > OP_NAME_MAX)
+			continue;
+		event.name[event.name_size] = 0;
+		handle_event(rc, &event);
 	}
 	ring_release(&rc->events);
 	return n;

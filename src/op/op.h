@@ -220,6 +220,7 @@ enum op_event_type {
 	OP_EVENT_CATALOGUE, /* value: the new generation */
 	OP_EVENT_CHANGED,   /* obj, and the name in it for CHANGED_NAME; value: CHANGED_* */
 	OP_EVENT_DRAIN,     /* chimerad stops: finish what is in flight */
+	OP_EVENT_LOG,       /* name: a module of the log, or "*"; value: the enum log_level that it has from now on */
 };
 
 struct op_event {

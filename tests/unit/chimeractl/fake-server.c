@@ -66,7 +66,7 @@ static int start(void)
 	if (!err)
 		err = control_register_catalogue(control, catalogue);
 	if (!err)
-		err = control_register_log(control);
+		err = control_register_log(control, NULL, NULL);
 	if (!err)
 		err = config_register_control(control, config);
 	if (!err)
