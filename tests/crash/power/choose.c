@@ -45,9 +45,23 @@ static bool pick_file(struct worker *w, struct step *s)
 	return pick_object(w, s) && object_of(w, s->obj)->type == OP_TYPE_FILE;
 }
 
+/* What is open, with a name or without. */
+static bool pick_open(struct worker *w, struct step *s)
+{
+	uint16_t n = w->part->now.n_objects, first = n ? (uint16_t)draw(&w->random, n) : 0;
+	for (uint16_t i = 0; i < n; i++) {
+		s->obj = (uint16_t)((first + i) % n);
+		if (w->opens[s->obj])
+			return true;
+	}
+	return false;
+}
+
 /* What has data: one of its streams, sometimes. */
 static bool pick_data(struct worker *w, struct step *s)
 {
+	if (draw(&w->random, 8) == 0 && pick_open(w, s))
+		return true;
 	if (!pick_file(w, s))
 		return false;
 	uint16_t stream = object_of(w, s->obj)->streams[draw(&w->random, N_STREAMS)];
@@ -79,11 +93,25 @@ static bool choose_make(struct worker *w, struct step *s)
 	return room && s->dir < N_SHARED;
 }
 
+/* A tree counts for one project: what has another does not get in by its name alone. */
+static bool may_enter(const struct worker *w, uint16_t obj, uint8_t dir)
+{
+	uint32_t project = dir < N_SHARED ? 0 : object_of(w, w->part->now.own[dir - N_SHARED])->project;
+	return project == 0 || object_of(w, obj)->project == project;
+}
+
+/* What was made without a name may get one. */
+static bool pick_unlinked(struct worker *w, struct step *s)
+{
+	return pick_open(w, s) && object_of(w, s->obj)->unlinked && object_of(w, s->obj)->n_links == 0;
+}
+
 static bool choose_link(struct worker *w, struct step *s)
 {
-	if (!pick_file(w, s))
+	bool unlinked = draw(&w->random, 3) == 0 && pick_unlinked(w, s);
+	if (!unlinked && !pick_file(w, s))
 		return false;
-	return pick_slot(w, &s->dir, &s->slot) && at(w, s->dir, s->slot) == NONE;
+	return pick_slot(w, &s->dir, &s->slot) && at(w, s->dir, s->slot) == NONE && may_enter(w, s->obj, s->dir);
 }
 
 static bool choose_rename(struct worker *w, struct step *s)
@@ -93,6 +121,10 @@ static bool choose_rename(struct worker *w, struct step *s)
 	s->other = at(w, s->to_dir, s->to_slot);
 	bool moves_dir = object_of(w, s->obj)->type == OP_TYPE_DIR, onto = s->other != NONE;
 	bool onto_dir = onto && object_of(w, s->other)->type == OP_TYPE_DIR;
+	if (s->dir != s->to_dir && !may_enter(w, s->obj, s->to_dir))
+		return false;
+	if (s->dir != s->to_dir && s->kind == STEP_EXCHANGE && onto && !may_enter(w, s->other, s->dir))
+		return false;
 	/* A name of the same object stays; directories stay where all can see them. */
 	if (s->other == s->obj || (moves_dir && s->to_dir >= N_SHARED) || (onto_dir && s->dir >= N_SHARED))
 		return false;
@@ -131,6 +163,54 @@ static bool choose_stream(struct worker *w, struct step *s)
 	if (s->kind == STEP_MAKE_STREAM)
 		return streams[s->slot] == 0 && s->obj < N_OBJECTS;
 	return s->obj != 0;
+}
+
+static bool choose_acl(struct worker *w, struct step *s)
+{
+	return choose_object(w, s) && (s->kind == STEP_SET_ACL || object_of(w, s->obj)->acl);
+}
+
+static bool choose_quota(struct worker *w, struct step *s)
+{
+	s->slot = (uint8_t)draw(&w->random, QUOTA_N_KINDS);
+	s->to_slot = (uint8_t)draw(&w->random, N_IDS);
+	s->seed = draw(&w->random, 5) ? s->seed : 0;
+	return true;
+}
+
+static bool choose_unlinked(struct worker *w, struct step *s)
+{
+	s->obj = w->part->now.n_objects;
+	return s->obj < N_OBJECTS;
+}
+
+static bool choose_open(struct worker *w, struct step *s)
+{
+	return pick_data(w, s) && !w->opens[s->obj];
+}
+
+/* With nobody else; a stream without a name counts for whom it did when it lost that, which nobody can see. */
+static bool choose_count(struct worker *w, struct step *s)
+{
+	s->alone = true;
+	for (unsigned i = 0; w->index == 0 && i < WORKERS; i++) {
+		const struct names *n = &w->all[i].part->now;
+		for (uint16_t obj = 0; obj < n->n_objects; obj++)
+			if (w->all[i].opens[obj] && n->objects[obj].base_plus_1 && !object_is_listed(n, obj))
+				return false;
+	}
+	return w->index == 0;
+}
+
+static bool choose_scrub(struct worker *w, struct step *s)
+{
+	return s && w->index == 0;
+}
+
+static bool choose_grow(struct worker *w, struct step *s)
+{
+	s->size = 64 + draw(&w->random, 32);
+	return w->index == 0;
 }
 
 /* By the first worker alone, one after the other. */
@@ -219,7 +299,10 @@ static const struct choice {
 	{STEP_ALLOCATE, 3, choose_data},         {STEP_PUNCH, 5, choose_data},            {STEP_ZERO, 2, choose_data},
 	{STEP_COPY, 4, choose_copy},             {STEP_CLONE, 5, choose_clone},           {STEP_COMMIT, 8, pick_data},
 	{STEP_SYNC, 1, choose_nothing},          {STEP_READ, 2, pick_data},               {STEP_LIST, 1, choose_nothing},
-	{STEP_SNAPSHOT, 14, choose_snapshot},    {STEP_DROP_SNAPSHOT, 5, choose_snapshot}, {STEP_ROLL_BACK, 4, choose_snapshot},
+	{STEP_SET_ATTR, 7, choose_object},       {STEP_SET_ACL, 5, choose_acl},           {STEP_REMOVE_ACL, 2, choose_acl},
+	{STEP_SET_QUOTA, 3, choose_quota},       {STEP_MAKE_UNLINKED, 2, choose_unlinked}, {STEP_OPEN, 5, choose_open},
+	{STEP_CLOSE, 4, pick_open},              {STEP_COUNT, 2, choose_count},           {STEP_SCRUB, 2, choose_scrub},
+	{STEP_GROW, 1, choose_grow},             {STEP_SNAPSHOT, 14, choose_snapshot},    {STEP_DROP_SNAPSHOT, 5, choose_snapshot}, {STEP_ROLL_BACK, 4, choose_snapshot},
 };
 
 static const struct choice *draw_choice(struct worker *w)

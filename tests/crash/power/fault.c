@@ -42,7 +42,7 @@ struct test {
 enum { CHILD_PASSED, CHILD_NOT_REACHED, CHILD_FAILED };
 
 static const char *const fault_names[] = {"", "EIO", "EIO after all", "ENOSPC", "short", "corrupt"};
-static const char *const store_options[] = {"create=yes", "capacity=64M", "journal=128K", "cache=1M", NULL};
+static const char *const store_options[] = STORE_OPTIONS;
 
 static const char *case_name(int kind)
 {

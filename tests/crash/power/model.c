@@ -53,8 +53,8 @@ const char *step_name(const struct step *s)
 {
 	static const char *const names[N_STEP_KINDS] = {
 		"create", "mkdir", "symlink", "link", "rename", "exchange", "remove", "chmod", "set_xattr", "remove_xattr", "make_stream",
-		"rename_stream", "remove_stream", "write", "truncate", "allocate", "punch", "zero", "copy", "clone", "commit", "sync",
-		"read", "list", "snapshot", "drop_snapshot", "roll_back"};
+		"rename_stream", "remove_stream", "set_attr", "set_acl", "remove_acl", "set_quota", "make_unlinked", "write", "truncate", "allocate", "punch", "zero", "copy", "clone", "commit", "sync",
+		"read", "list", "open", "close", "count", "scrub", "grow", "snapshot", "drop_snapshot", "roll_back"};
 	return names[s->kind];
 }
 
@@ -72,6 +72,8 @@ static void make(struct names *n, const struct step *s, uint8_t type)
 {
 	struct object *o = make_object(n, s, type);
 	n->slots[s->dir][s->slot] = s->obj;
+	if (s->dir >= N_SHARED)
+		object_inherits(o, &n->objects[n->own[s->dir - N_SHARED]]);
 	if (type != OP_TYPE_DIR)
 		return;
 	while (n->own[o->own] != NONE)
@@ -96,9 +98,18 @@ static void rename_object(struct names *n, const struct step *s)
 	n->slots[s->to_dir][s->to_slot] = s->obj;
 }
 
+bool object_is_listed(const struct names *n, uint16_t obj)
+{
+	const struct object *base = &n->objects[n->objects[obj].base_plus_1 - 1];
+	bool listed = false;
+	for (unsigned i = 0; i < N_STREAMS; i++)
+		listed |= base->streams[i] == obj;
+	return listed && base->n_links;
+}
+
 void names_step(struct names *n, const struct step *s)
 {
-	struct object *o = &n->objects[s->obj];
+	struct object *o = &n->objects[s->obj == NONE ? 0 : s->obj];
 	switch (s->kind) {
 	case STEP_CREATE: make(n, s, OP_TYPE_FILE); break;
 	case STEP_MKDIR: make(n, s, OP_TYPE_DIR); break;
@@ -113,11 +124,20 @@ void names_step(struct names *n, const struct step *s)
 		n->slots[s->dir][s->slot] = NONE;
 		unlink_object(n, s->obj);
 		break;
-	case STEP_CHMOD: o->mode = s->seed & 0777; break;
+	case STEP_CHMOD:
+	case STEP_SET_ATTR:
+	case STEP_SET_ACL:
+	case STEP_REMOVE_ACL: attr_step(o, s); break;
+	case STEP_SET_QUOTA: n->limits[s->slot][s->to_slot] = *s; break;
+	case STEP_MAKE_UNLINKED:
+		o = make_object(n, s, OP_TYPE_FILE);
+		o->n_links = 0;
+		o->unlinked = true;
+		break;
 	case STEP_SET_XATTR: o->xattrs[s->slot] = s->seed; break;
 	case STEP_REMOVE_XATTR: o->xattrs[s->slot] = 0; break;
 	case STEP_MAKE_STREAM:
-		make_object(n, s, OP_TYPE_FILE);
+		make_object(n, s, OP_TYPE_FILE)->base_plus_1 = (uint16_t)(s->other + 1);
 		n->objects[s->other].streams[s->slot] = s->obj;
 		break;
 	case STEP_RENAME_STREAM:
@@ -293,7 +313,7 @@ static void part_end(struct part *p, const struct step *s)
 	if (is_names(s) && !s->lazy) {
 		names_last(p, p->pending.n);
 		/* An attribute that lasts was told with a counter that lasts, once no write is open. */
-		if (d->pending.n == 0)
+		if (d && d->pending.n == 0)
 			d->told_floor = d->told_max;
 	}
 	if (is_data(s) && s->stability && (!s->lazy || s->kind == STEP_WRITE))
@@ -385,12 +405,13 @@ bool model_is_exact(const struct model *view)
 	return true;
 }
 
-/* Objects that are gone are not made again: their numbers stay theirs. */
+/* Objects that are gone are not made again: their numbers stay theirs. So do limits. */
 static void part_back(struct part *p, const struct part *view)
 {
-	uint16_t n_objects = p->now.n_objects;
+	struct names before = p->now;
 	p->now = view->floor;
-	p->now.n_objects = n_objects;
+	p->now.n_objects = before.n_objects;
+	memcpy(p->now.limits, before.limits, sizeof(before.limits));
 	p->floor = p->now;
 	forget(&p->pending, p->pending.n);
 	for (unsigned i = 0; i < N_OBJECTS; i++) {
@@ -433,6 +454,8 @@ static void snapshot_end(struct model *m, const struct step *s)
 void model_begin(struct model *m, const struct step *s)
 {
 	part_begin(&m->parts[s->worker], s);
+	if (s->kind == STEP_GROW)
+		m->growing = s;
 	if (is_snapshot(s)) {
 		snapshot_begin(m, s);
 		return;
@@ -445,6 +468,10 @@ void model_begin(struct model *m, const struct step *s)
 void model_end(struct model *m, const struct step *s)
 {
 	m->parts[s->worker].under_way = NULL;
+	if (s->kind == STEP_GROW) {
+		m->growing = NULL;
+		m->capacity = s->size;
+	}
 	if (is_snapshot(s))
 		snapshot_end(m, s);
 	else

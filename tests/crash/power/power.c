@@ -72,7 +72,7 @@ struct job {
 	bool ready;
 };
 
-static const char *const store_options[] = {"create=yes", "capacity=64M", "journal=128K", "cache=1M", NULL};
+static const char *const store_options[] = STORE_OPTIONS;
 
 /* ---- one state of the disk */
 

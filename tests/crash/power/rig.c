@@ -234,10 +234,10 @@ int rig_getattr(struct rig *r, const struct op_handle *obj)
 	return done(r, op, err);
 }
 
-int rig_setattr(struct rig *r, const struct op_handle *obj, uint64_t mask, uint64_t value)
+int rig_setattr(struct rig *r, const struct op_handle *obj, const struct op_attr *set)
 {
 	struct op *op = op_on(r, OP_setattr, obj);
-	op->in.setattr.attr = (struct op_attr){.mask = mask, .size = value, .mode = (uint32_t)value};
+	op->in.setattr.attr = *set;
 	int err = run(r, op);
 	r->attr = op->out.setattr.wcc.post;
 	return done(r, op, err);
@@ -363,6 +363,122 @@ int rig_readlink(struct rig *r, const struct op_handle *obj, char *target, uint3
 	target[size] = '\0';
 	client_buf_put(r->client, buf);
 	return done(r, op, err);
+}
+
+/* ---- ACLs, limits, opens */
+
+int rig_set_acl(struct rig *r, const struct op_handle *obj, const struct acl *acl)
+{
+	struct op *op = op_on(r, OP_set_acl, obj);
+	struct client_buf *buf = payload(r, op, acl ? acl->bytes : NULL, acl ? acl->size : 0);
+	int err = run(r, op);
+	r->attr = op->out.set_acl.wcc.post;
+	client_buf_put(r->client, buf);
+	return done(r, op, err);
+}
+
+int rig_get_acl(struct rig *r, const struct op_handle *obj, struct acl **acl)
+{
+	struct op *op = op_on(r, OP_get_acl, obj);
+	struct client_buf *buf = payload(r, op, NULL, OP_ACL_MAX);
+	int err = run(r, op);
+	*acl = NULL;
+	if (!err && op->out.get_acl.stored)
+		err = acl_parse(buf->data, MIN(op->out.get_acl.size, OP_ACL_MAX), acl);
+	client_buf_put(r->client, buf);
+	return done(r, op, err);
+}
+
+int rig_set_quota(struct rig *r, const struct op_quota *q)
+{
+	struct op *op = op_on(r, OP_set_quota, &r->root);
+	op->in.set_quota.quota = *q;
+	return done(r, op, run(r, op));
+}
+
+int rig_get_quota(struct rig *r, struct op_quota *q)
+{
+	struct op *op = op_on(r, OP_get_quota, &r->root);
+	op->in.get_quota.kind = q->kind;
+	op->in.get_quota.id = q->id;
+	int err = run(r, op);
+	*q = op->out.get_quota.quota;
+	return done(r, op, err);
+}
+
+int rig_open_file(struct rig *r, const struct op_handle *obj, uint64_t *open_id)
+{
+	struct op *op = op_on(r, OP_open, obj);
+	op->in.open.disposition = OPEN_EXISTING;
+	op->in.open.access = OPEN_READ | OPEN_WRITE;
+	int err = run(r, op);
+	*open_id = op->out.open.open_id;
+	return done(r, op, err);
+}
+
+int rig_create_unlinked(struct rig *r, const struct op_handle *dir, uint32_t mode, uint64_t *open_id)
+{
+	struct op *op = op_on(r, OP_create_unlinked, dir);
+	op->in.create_unlinked.access = OPEN_READ | OPEN_WRITE;
+	op->in.create_unlinked.attr = (struct op_attr){.mask = ATTR_MODE, .mode = mode};
+	int err = run(r, op);
+	r->made = op->out.create_unlinked.obj;
+	r->attr = op->out.create_unlinked.attr;
+	*open_id = op->out.create_unlinked.open_id;
+	return done(r, op, err);
+}
+
+int rig_close_file(struct rig *r, uint64_t open_id)
+{
+	struct op *op = client_op(r->client, OP_close);
+	op->in.close.open_id = open_id;
+	return done(r, op, run(r, op));
+}
+
+/* ---- care of the store */
+
+int rig_capacity(struct rig *r, uint64_t *bytes)
+{
+	struct op *op = op_on(r, OP_statfs, &r->root);
+	int err = run(r, op);
+	*bytes = op->out.statfs.statfs.total_bytes;
+	return done(r, op, err);
+}
+
+static bool take_mount(void *arg, struct vfs_mount *m, const struct op_statfs *st)
+{
+	(void)st;
+	*(struct vfs_mount **)arg = m;
+	return false;
+}
+
+/* The only one, which stays. */
+static struct vfs_mount *mount_of(struct rig *r)
+{
+	struct vfs_mount *m = NULL;
+	vfs_each_mount(r->vfs, take_mount, &m);
+	if (!m)
+		abort();
+	return m;
+}
+
+int rig_grow(struct rig *r, uint64_t bytes)
+{
+	struct vfs_mount *m = mount_of(r);
+	return m->ops->grow(m, bytes);
+}
+
+int rig_scrub(struct rig *r)
+{
+	struct vfs_mount *m = mount_of(r);
+	int err = m->ops->scrub(m, SCRUB_START, 0);
+	return err == ERR_BUSY ? 0 : err;
+}
+
+void rig_scrub_state(struct rig *r, struct scrub_state *state)
+{
+	struct vfs_mount *m = mount_of(r);
+	m->ops->scrub_state(m, state);
 }
 
 /* ---- directories */

@@ -3,7 +3,9 @@
 #define TESTS_CRASH_POWER_RIG_H
 
 #include "client/client.h"
+#include "op/acl.h"
 #include "op/op.h"
+#include "vfs/backend.h"
 
 struct rig {
 	struct vfs *vfs;
@@ -39,8 +41,21 @@ int rig_rename(struct rig *r, const struct op_handle *from, const char *name, co
                uint32_t flags);
 int rig_remove(struct rig *r, const struct op_handle *dir, const char *name);
 int rig_getattr(struct rig *r, const struct op_handle *obj);
-/* rig_setattr() - the mode, or with ATTR_SIZE the size. */
-int rig_setattr(struct rig *r, const struct op_handle *obj, uint64_t mask, uint64_t value);
+int rig_setattr(struct rig *r, const struct op_handle *obj, const struct op_attr *set);
+/* rig_set_acl() - acl NULL: none. rig_get_acl() - acl: malloc'ed, NULL: it has none. */
+int rig_set_acl(struct rig *r, const struct op_handle *obj, const struct acl *acl);
+int rig_get_acl(struct rig *r, const struct op_handle *obj, struct acl **acl);
+int rig_set_quota(struct rig *r, const struct op_quota *q);
+int rig_get_quota(struct rig *r, struct op_quota *q);
+/* rig_open_file() - for reading and writing, until rig_close_file(). rig_create_unlinked() - one without a name. */
+int rig_open_file(struct rig *r, const struct op_handle *obj, uint64_t *open_id);
+int rig_create_unlinked(struct rig *r, const struct op_handle *dir, uint32_t mode, uint64_t *open_id);
+int rig_close_file(struct rig *r, uint64_t open_id);
+int rig_capacity(struct rig *r, uint64_t *bytes);
+/* rig_grow() - to that many bytes. rig_scrub() - begins one; rig_scrub_state() - that of the last. */
+int rig_grow(struct rig *r, uint64_t bytes);
+int rig_scrub(struct rig *r);
+void rig_scrub_state(struct rig *r, struct scrub_state *state);
 int rig_write(struct rig *r, const struct op_handle *obj, uint64_t offset, const void *data, uint32_t size, uint32_t *stability);
 int rig_read(struct rig *r, const struct op_handle *obj, uint64_t offset, void *data, uint32_t size, uint32_t *got);
 int rig_commit(struct rig *r, const struct op_handle *obj);

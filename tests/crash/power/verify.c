@@ -10,6 +10,8 @@
 #include <string.h>
 
 #include "backends/cairn/cairn-check.h"
+#include "base/cleanup.h"
+#include "tests/crash/power/usage.h"
 #include "tests/crash/power/workload.h"
 
 /* In a snapshot, above is what tells it from others. */
@@ -163,6 +165,28 @@ static bool xattr_fits(struct check *c, const struct seen *s, unsigned i, uint32
 	return (size == xattr_size(seed) && memcmp(have, wanted, size) == 0) || bad(c, "an extended attribute has another value");
 }
 
+static bool acl_fits(struct check *c, const struct object *o, const struct seen *s, const char *where)
+{
+	CLEANUP_FREE struct acl *acl = NULL;
+	int err = rig_get_acl(c->rig, &s->handle, &acl);
+	const struct acl *wanted = o->acl ? acl_of(o->acl) : NULL;
+	if (err)
+		return bad(c, "%s: its ACL: %s", where, err_text(err));
+	if (!acl != !wanted || !(s->attr.flags & ATTR_HAS_ACL) != !wanted)
+		return bad(c, "%s: there is %s ACL", where, acl ? "an" : "no");
+	if (wanted && (acl->size != wanted->size || memcmp(acl->bytes, wanted->bytes, acl->size) != 0))
+		return bad(c, "%s: another ACL, of %u entries, not %u", where, acl_count(acl), acl_count(wanted));
+	return true;
+}
+
+static bool owner_fits(struct check *c, const struct object *o, const struct op_attr *a, const char *where)
+{
+	if (a->uid != o->uid || a->gid != o->gid || a->project != o->project)
+		return bad(c, "%s: owner %u, group %u, project %u, not %u, %u, %u", where, a->uid, a->gid, a->project, o->uid, o->gid,
+		           o->project);
+	return a->dos == o->dos || bad(c, "%s: DOS attributes %x, not %x", where, a->dos, o->dos);
+}
+
 static bool object_fits(struct check *c, const struct object *o, const struct seen *s, const char *where)
 {
 	char target[256], wanted[64];
@@ -170,6 +194,8 @@ static bool object_fits(struct check *c, const struct object *o, const struct se
 	if (a->type != o->type || (o->fileid && (a->fileid & c->fileid_mask) != o->fileid))
 		return bad(c, "%s: another object: type %u, inode %llu, not %u, %llu", where, a->type, (unsigned long long)a->fileid,
 		           o->type, (unsigned long long)o->fileid);
+	if (!owner_fits(c, o, a, where))
+		return false;
 	if (o->type == OP_TYPE_SYMLINK) {
 		target_of(o->seed, wanted);
 		int err = rig_readlink(c->rig, &s->handle, target, sizeof(target));
@@ -179,6 +205,8 @@ static bool object_fits(struct check *c, const struct object *o, const struct se
 		return bad(c, "%s: mode %o, not %o", where, a->mode, o->mode);
 	if (o->type == OP_TYPE_FILE && a->nlink != o->n_links)
 		return bad(c, "%s: %u links, not %u", where, a->nlink, o->n_links);
+	if (!acl_fits(c, o, s, where))
+		return false;
 	for (unsigned i = 0; o->type == OP_TYPE_FILE && i < N_XATTRS; i++)
 		if (!xattr_fits(c, s, i, o->xattrs[i]))
 			return false;
@@ -434,6 +462,75 @@ static void check_store(struct check *c, const struct model *m)
 	check_all(c, m, &c->rig->root);
 }
 
+/* ---- limits, usage and size */
+
+static bool limit_fits(const struct op_quota_limit *have, const struct op_quota_limit *want)
+{
+	return have->soft == want->soft && have->hard == want->hard && have->grace == want->grace &&
+	       (have->until == 0 || want->soft);
+}
+
+static bool limits_fit(struct check *c, const struct names *n, unsigned kind, unsigned i)
+{
+	const struct step *s = &n->limits[kind][i];
+	struct op_quota have = {.kind = kind, .id = id_of(c->worker, i)}, want = have;
+	if (s->kind == STEP_SET_QUOTA)
+		want = quota_of(s);
+	int err = rig_get_quota(c->rig, &have);
+	if (err)
+		return (err == ERR_NOENT && !want.bytes.hard) || bad(c, "limits of kind %u, id %u: %s", kind, want.id, err_text(err));
+	return (limit_fits(&have.bytes, &want.bytes) && limit_fits(&have.inodes, &want.inodes)) ||
+	       bad(c, "limits of kind %u, id %u are others", kind, want.id);
+}
+
+static bool all_limits_fit(struct check *c, const struct names *n)
+{
+	for (unsigned i = 0; i < QUOTA_N_KINDS * N_IDS; i++)
+		if (!limits_fit(c, n, i / N_IDS, i % N_IDS))
+			return false;
+	return true;
+}
+
+/* As after one of the steps that are open; rolling back does not touch them. */
+static void check_limits(struct check *c, const struct part *p)
+{
+	struct names *n = malloc(sizeof(*n));
+	bool found = false;
+	*n = p->floor;
+	c->quiet = true;
+	for (uint32_t i = 0; i <= p->pending.n && !found; i++) {
+		found = all_limits_fit(c, n);
+		if (i < p->pending.n && p->pending.list[i].step->kind == STEP_SET_QUOTA)
+			names_step(n, p->pending.list[i].step);
+	}
+	c->quiet = false;
+	if (!found)
+		all_limits_fit(c, n);
+	free(n);
+}
+
+static void check_capacity(struct check *c, const struct model *m)
+{
+	uint64_t have, floor = m->capacity ? m->capacity : STORE_MIB, maybe = m->growing ? m->growing->size : floor;
+	int err = rig_capacity(c->rig, &have);
+	if (err || (have != floor << 20 && have != maybe << 20))
+		bad(c, "the store has a capacity of %llu bytes (%s)", (unsigned long long)have, err_text(err));
+}
+
+static void check_care(struct check *c, const struct model *m)
+{
+	struct scrub_state scrub;
+	const struct usage nothing = {.n_bad = 0};
+	for (c->worker = 0; c->worker < WORKERS; c->worker++)
+		check_limits(c, &m->parts[c->worker]);
+	check_capacity(c, m);
+	rig_scrub_state(c->rig, &scrub);
+	if (scrub.bad_records || scrub.bad_bytes || scrub.run == SCRUB_FAILED)
+		bad(c, "the scrub has found damage: %s", scrub.last_bad);
+	if (!usage_fits(c->rig, &nothing))
+		bad(c, "usage");
+}
+
 /* ---- snapshots */
 
 static void note_snapshot(void *arg, const char *name, bool whole)
@@ -501,6 +598,8 @@ bool verify_store(struct rig *r, const struct model *m, bool ready, uint64_t ver
 	if (ready) {
 		check_store(c, m);
 		check_snapshots(c, m);
+		if (c->n_bad == 0)
+			check_care(c, m);
 	}
 	if (ready)
 		check_verifier(c, verifier);

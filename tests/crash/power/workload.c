@@ -8,8 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "base/hash.h"
 #include "tests/crash/power/record.h"
+#include "tests/crash/power/usage.h"
 
 /* ---- doing */
 
@@ -108,15 +110,71 @@ static int do_snapshot(struct worker *w, const struct step *s)
 {
 	char name[16];
 	snapshot_name(s->slot, name);
-	return rig_snapshot(&w->rig, s->kind == STEP_SNAPSHOT ? OP_snapshot_create : s->kind == STEP_ROLL_BACK
-	                    ? OP_snapshot_rollback : OP_snapshot_remove, name);
+	int err = rig_snapshot(&w->rig, s->kind == STEP_SNAPSHOT ? OP_snapshot_create : s->kind == STEP_ROLL_BACK
+	                       ? OP_snapshot_rollback : OP_snapshot_remove, name);
+	/* All opens have ended. */
+	for (unsigned i = 0; !err && s->kind == STEP_ROLL_BACK && i < WORKERS; i++)
+		memset(w->all[i].opens, 0, sizeof(w->opens));
+	return err;
+}
+
+static int do_setattr(struct worker *w, const struct step *s)
+{
+	struct op_attr set = draw_attr(s);
+	return rig_setattr(&w->rig, &w->handles[s->obj], &set);
+}
+
+static int do_acl(struct worker *w, const struct step *s)
+{
+	bool dir = w->part->now.objects[s->obj].type == OP_TYPE_DIR;
+	CLEANUP_FREE struct acl *acl = s->kind == STEP_SET_ACL ? draw_acl(s->seed, dir) : NULL;
+	return rig_set_acl(&w->rig, &w->handles[s->obj], acl);
+}
+
+static int do_quota(struct worker *w, const struct step *s)
+{
+	struct op_quota q = quota_of(s);
+	return rig_set_quota(&w->rig, &q);
+}
+
+static int do_close(struct worker *w, const struct step *s)
+{
+	uint64_t open_id = w->opens[s->obj];
+	w->opens[s->obj] = 0;
+	return rig_close_file(&w->rig, open_id);
+}
+
+/* What is open without a name counts besides what is found. */
+static int do_count(struct worker *w)
+{
+	struct usage open = {.n_bad = 0};
+	for (unsigned i = 0; i < WORKERS; i++) {
+		struct worker *of = &w->all[i];
+		for (uint16_t obj = 0; obj < of->part->now.n_objects; obj++)
+			if (of->opens[obj] && of->part->now.objects[obj].n_links == 0)
+				usage_add_object(&open, &w->rig, &of->handles[obj]);
+	}
+	if (usage_fits(&w->rig, &open))
+		return 0;
+	w->run->n_failed++;
+	return ERR_IO;
 }
 
 static int do_data(struct worker *w, const struct step *s)
 {
 	const struct op_handle *obj = s->obj == NONE ? NULL : &w->handles[s->obj];
 	switch (s->kind) {
-	case STEP_CHMOD: return rig_setattr(&w->rig, obj, ATTR_MODE, s->seed & 0777);
+	case STEP_CHMOD:
+	case STEP_SET_ATTR: return do_setattr(w, s);
+	case STEP_SET_ACL:
+	case STEP_REMOVE_ACL: return do_acl(w, s);
+	case STEP_SET_QUOTA: return do_quota(w, s);
+	case STEP_MAKE_UNLINKED: return rig_create_unlinked(&w->rig, &w->shared[0], s->seed & 0777, &w->opens[s->obj]);
+	case STEP_OPEN: return rig_open_file(&w->rig, obj, &w->opens[s->obj]);
+	case STEP_CLOSE: return do_close(w, s);
+	case STEP_COUNT: return do_count(w);
+	case STEP_SCRUB: return rig_scrub(&w->rig);
+	case STEP_GROW: return rig_grow(&w->rig, (uint64_t)s->size << 20);
 	case STEP_SET_XATTR:
 	case STEP_REMOVE_XATTR: return do_xattr(w, s);
 	case STEP_MAKE_STREAM:
@@ -126,7 +184,7 @@ static int do_data(struct worker *w, const struct step *s)
 	case STEP_DROP_SNAPSHOT:
 	case STEP_ROLL_BACK: return do_snapshot(w, s);
 	case STEP_WRITE: return do_write(w, s);
-	case STEP_TRUNCATE: return rig_setattr(&w->rig, obj, ATTR_SIZE, s->size);
+	case STEP_TRUNCATE: return rig_setattr(&w->rig, obj, &(struct op_attr){.mask = ATTR_SIZE, .size = s->size});
 	case STEP_ALLOCATE: return rig_range(&w->rig, OP_allocate, obj, s->offset, s->size, 0);
 	case STEP_PUNCH: return rig_range(&w->rig, OP_deallocate, obj, s->offset, s->size, 0);
 	case STEP_ZERO: return rig_range(&w->rig, OP_zero, obj, s->offset, s->size, 0);
@@ -142,7 +200,7 @@ static int do_data(struct worker *w, const struct step *s)
 
 static bool is_made(const struct step *s)
 {
-	return s->kind <= STEP_SYMLINK || s->kind == STEP_MAKE_STREAM;
+	return s->kind <= STEP_SYMLINK || s->kind == STEP_MAKE_STREAM || s->kind == STEP_MAKE_UNLINKED;
 }
 
 static void take_answer(struct worker *w, struct step *s)
@@ -290,7 +348,8 @@ static void work_all(struct run *run, struct rig *r, const struct op_handle *sha
 	r->flags = run->lazy ? OP_F_LAZY : 0;
 	for (unsigned i = 0; i < WORKERS; i++) {
 		workers[i] = (struct worker){.run = run, .rig = *r, .model = model, .part = &model->parts[i], .index = i,
-		                             .random = hash_u64(run->seed + i), .shared = shared, .join = &join, .lock = &lock};
+		                             .random = hash_u64(run->seed + i), .shared = shared, .join = &join, .lock = &lock,
+		                             .all = workers};
 		workers[i].bytes = malloc(FILE_MAX);
 		fiber_join_add(&join, 1);
 		fiber_start(loop_current(), work, &workers[i]);

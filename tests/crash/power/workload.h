@@ -6,6 +6,8 @@
 #include "tests/crash/power/rig.h"
 
 #define STEPS_MAX 4096u
+#define STORE_MIB 64
+#define STORE_OPTIONS {"create=yes", "capacity=64M", "journal=128K", "cache=1M", NULL}
 #define SHARED_NAMES {"d0", "d1"}
 
 /* What happened, in marks of the log; the number of the step is with those of steps. */
@@ -37,6 +39,8 @@ struct worker {
 	uint64_t random;
 	const struct op_handle *shared; /* N_SHARED */
 	struct op_handle handles[N_OBJECTS];
+	uint64_t opens[N_OBJECTS];      /* open_ids, 0: it is not open */
+	struct worker *all;             /* WORKERS */
 	struct op_handle dir, to_dir;   /* where the last step was made */
 	struct fiber_rwlock *lock;      /* of every step */
 	struct fiber_join *join;
