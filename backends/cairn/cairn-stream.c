@@ -52,10 +52,16 @@ static int find_ino(struct vfs_node *base, const struct vfs_name *name, uint64_t
 	return cursor_failed(&c) ? ERR_IO : 0;
 }
 
+/* The streams of what has no name have gone with that, though what is stored of them goes later. */
+static bool gone_with(struct vfs_node *base)
+{
+	return cairn_node(base)->inode.attr.nlink == 0;
+}
+
 int cairn_find_stream(struct vfs_node *base, const struct vfs_name *name, struct vfs_node **stream)
 {
 	uint64_t ino;
-	int err = find_ino(base, name, &ino);
+	int err = gone_with(base) ? ERR_NOENT : find_ino(base, name, &ino);
 	return err ? err : cairn_node_of_ino(cairn_of(cairn_node(base)), ino, stream);
 }
 
@@ -143,7 +149,8 @@ int cairn_list_streams(struct vfs_node *base, const struct vfs_name *after, vfs_
 	if (!p)
 		return ERR_NOMEM;
 	p->after = *after;
-	int err = read_page(base, p);
+	p->n = 0;
+	int err = gone_with(base) ? 0 : read_page(base, p);
 	while (!err && p->n) {
 		for (uint32_t i = 0; i < p->n; i++) {
 			struct vfs_stream s = {{p->entries[i].name, p->entries[i].size}, p->entries[i].ino, 0, 0};

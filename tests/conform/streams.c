@@ -346,6 +346,8 @@ CASE_STREAM(stream_of_removed, "a removed object's streams go with it; an open o
 	names_are(t, &f, "idle=4 s=4 ");
 	OK(fs_unlink(t, &t->dir, "link"));
 	FAILS(ERR_NOENT, fs_stream(t, &f, "new", OPEN_UNCHECKED, 0, NULL));
+	/* Where what was open is found by name still differs. */
+	stream_names(t, &f);
 	struct io io = {.data = data, .size = 8, .open_id = id};
 	OK(fs_io(t, &s, &io, false));
 	SAME(data, "kept", 4);

@@ -189,16 +189,26 @@ static bool choose_open(struct worker *w, struct step *s)
 	return pick_data(w, s) && !w->opens[s->obj];
 }
 
-/* With nobody else; a stream without a name counts for whom it did when it lost that, which nobody can see. */
+/* A stream that went with its base, or was removed, while that or it was open still counts, and cannot be found. */
+static bool counts_unseen(const struct worker *w)
+{
+	const struct names *n = &w->part->now;
+	for (uint16_t i = 0; i < n->n_objects; i++) {
+		const struct object *o = &n->objects[i];
+		bool has_streams = o->streams[0] || o->streams[1];
+		if (w->opens[i] && (o->base_plus_1 ? !object_is_listed(n, i) : o->n_links == 0 && has_streams))
+			return true;
+	}
+	return false;
+}
+
+/* With nobody else. */
 static bool choose_count(struct worker *w, struct step *s)
 {
 	s->alone = true;
-	for (unsigned i = 0; w->index == 0 && i < WORKERS; i++) {
-		const struct names *n = &w->all[i].part->now;
-		for (uint16_t obj = 0; obj < n->n_objects; obj++)
-			if (w->all[i].opens[obj] && n->objects[obj].base_plus_1 && !object_is_listed(n, obj))
-				return false;
-	}
+	for (unsigned i = 0; w->index == 0 && i < WORKERS; i++)
+		if (counts_unseen(&w->all[i]))
+			return false;
 	return w->index == 0;
 }
 

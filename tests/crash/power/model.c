@@ -376,6 +376,10 @@ static void view_part(struct part *to, const struct part *from)
 		view_data(to, from, obj);
 		each_stream(to, from, &to->floor.objects[obj], view_data);
 	}
+	/* What never had a name may get one while the snapshot is made. */
+	for (uint16_t i = 0; i < to->floor.n_objects; i++)
+		if (to->floor.objects[i].unlinked && to->floor.objects[i].n_links == 0)
+			view_data(to, from, i);
 }
 
 static void take_snapshot(struct model *m, struct model_snapshot *snap)

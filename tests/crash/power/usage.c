@@ -21,6 +21,12 @@ static void add(struct usage *u, const struct op_attr *a, const struct op_attr *
 	}
 }
 
+static void cannot(struct usage *u, const char *what, int err)
+{
+	u->n_bad++;
+	fprintf(stderr, "%s cannot be looked at: %s\n", what, err_text(err));
+}
+
 struct adding {
 	struct usage *usage;
 	const struct op_attr *owner;
@@ -37,14 +43,16 @@ static void add_with_streams(struct usage *u, struct rig *r, const struct op_han
 {
 	struct adding a = {u, attr};
 	add(u, attr, attr);
-	if (attr->type == OP_TYPE_FILE && rig_list_streams(r, obj, add_stream, &a))
-		u->n_bad++;
+	int err = attr->type == OP_TYPE_FILE ? rig_list_streams(r, obj, add_stream, &a) : 0;
+	if (err)
+		cannot(u, "streams", err);
 }
 
 void usage_add_object(struct usage *u, struct rig *r, const struct op_handle *obj)
 {
-	if (rig_getattr(r, obj)) {
-		u->n_bad++;
+	int err = rig_getattr(r, obj);
+	if (err) {
+		cannot(u, "something open", err);
 		return;
 	}
 	struct op_attr attr = r->attr;
@@ -82,8 +90,9 @@ static void note(void *arg, const struct op_dirent *d, const char *name)
 static void add_below(struct usage *u, struct rig *r, const struct op_handle *dir)
 {
 	struct entries *e = calloc(1, sizeof(*e));
-	if (rig_list(r, dir, note, e))
-		u->n_bad++;
+	int err = rig_list(r, dir, note, e);
+	if (err)
+		cannot(u, "a directory", err);
 	for (uint32_t i = 0; i < e->n; i++) {
 		const struct op_dirent *d = &e->list[i];
 		if (!seen(u, &d->attr))
@@ -114,8 +123,6 @@ static bool all_fit(struct rig *r, const struct usage *besides, bool tells)
 	*u = *besides;
 	add_below(u, r, &r->root);
 	bool good = u->n_bad == 0;
-	if (!good && tells)
-		fprintf(stderr, "%u objects cannot be looked at\n", u->n_bad);
 	for (unsigned i = 0; i < QUOTA_N_KINDS * WORKERS * N_IDS; i++)
 		good = account_fits(r, u, i % QUOTA_N_KINDS, i / QUOTA_N_KINDS, tells) && good;
 	free(u);
