@@ -1,7 +1,7 @@
 /*
  * Runs rows of tests/bench/store against one store and prints a line of tab-separated values for each: row, operations,
  * wall seconds, CPU seconds of the processes that serve and call, latencies of one step in microseconds (50, 99, 99.9 %),
- * bytes that the device was told to write until everything was in place, bytes of memory that were added.
+ * bytes that the device was told to write until everything was in place, bytes of memory that were added, the longest latency.
  *
  *	store-load [OPTION]... TARGET DIR ROW[:IN-FLIGHT[:NAME]]...
  *
@@ -11,10 +11,12 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <getopt.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -22,7 +24,7 @@
 
 #include "tests/bench/store-load.h"
 
-enum { NAME_SIZE = 48, LIST_ENTRIES = 1000, SECTOR = 512, FORGET_LEVELS = 3 };
+enum { NAME_SIZE = 48, LIST_ENTRIES = 1000, SECTOR = 512, FILE_LEVELS = 3 };
 #define SCATTER 2654435761ULL /* a prime: i * SCATTER % n visits everything once */
 
 static struct store_options opt = {
@@ -31,7 +33,7 @@ static const struct target *target;
 uint8_t store_payload[STORE_IO_MAX];
 static struct worker workers[STORE_WORKERS_MAX];
 static const char *row_name; /* of its directory, or large file */
-static uint64_t n_created; /* by the last "create", from n_files on, or "insert" */
+static uint64_t n_created; /* by the last "create", from n_files on */
 
 /* Places in the large directory that "readdir" has passed. */
 static struct {
@@ -73,9 +75,20 @@ static uint64_t draw(struct worker *w, uint64_t below)
 	return w->random % below;
 }
 
+/* One-to-one, and in no order: the end of MurmurHash3. */
+static uint64_t scattered(uint64_t i)
+{
+	i = (i ^ i >> 33) * 0xff51afd7ed558ccdULL;
+	i = (i ^ i >> 33) * 0xc4ceb9fe1a85ec53ULL;
+	return i ^ i >> 33;
+}
+
 static const char *name_of(uint64_t i, char name[NAME_SIZE])
 {
-	snprintf(name, NAME_SIZE, "file%09llu", (unsigned long long)i);
+	if (opt.scattered)
+		snprintf(name, NAME_SIZE, "%016llx", (unsigned long long)scattered(i));
+	else
+		snprintf(name, NAME_SIZE, "file%09llu", (unsigned long long)i);
 	return name;
 }
 
@@ -126,31 +139,17 @@ static uint64_t step_remove(struct worker *w, uint64_t i)
 	return 1;
 }
 
-/* Names that belong between those that are there, at random. */
-static const char *between(uint64_t i, char name[NAME_SIZE])
-{
-	snprintf(name, NAME_SIZE, "file%09llu.%llu", (unsigned long long)(i * SCATTER % opt.n_files), (unsigned long long)i);
-	return name;
-}
-
-static uint64_t step_insert(struct worker *w, uint64_t i)
-{
-	char name[NAME_SIZE];
-	target->create(w, between(i, name));
-	return 1;
-}
-
-static uint64_t step_delete(struct worker *w, uint64_t i)
-{
-	char name[NAME_SIZE];
-	target->remove(w, between(i, name));
-	return 1;
-}
-
 static uint64_t step_stat(struct worker *w, uint64_t i)
 {
 	char name[NAME_SIZE];
 	target->stat(w, name_of(i * SCATTER % opt.n_files, name));
+	return 1;
+}
+
+static uint64_t step_lookup(struct worker *w, uint64_t i)
+{
+	char name[NAME_SIZE];
+	target->stat(w, name_of(draw(w, opt.n_files), name));
 	return 1;
 }
 
@@ -174,6 +173,13 @@ static uint64_t step_page(struct worker *w, uint64_t i)
 	/* The last place is the end, the one before it may have fewer entries behind it. */
 	uint64_t at = cookies.list[draw(w, MAX(cookies.n, (size_t)3) - 2)];
 	target->list(w, &at, STORE_PAGE, false);
+	return 1;
+}
+
+static uint64_t step_page_from(struct worker *w, uint64_t i)
+{
+	char name[NAME_SIZE];
+	target->list_from(w, name_of(draw(w, opt.n_files), name), STORE_PAGE);
 	return 1;
 }
 
@@ -209,13 +215,14 @@ enum row_flags {
 	ROW_TIMED = 2,   /* ends with the time given, too */
 	ROW_COMMITS = 4, /* what it wrote becomes durable at its end, which counts */
 	ROW_SYNCS = 8,   /* everything becomes durable at its end, which counts */
+	ROW_NAMES = 16,  /* changes names */
 };
 
 static uint64_t no_end(void) { return UINT64_MAX; }
 static uint64_t all_files(void) { return opt.n_files; }
 static uint64_t large_blocks(void) { return opt.file_size / STORE_IO_MAX; }
 static uint64_t created(void) { return opt.n_files + n_created; }
-static uint64_t inserted(void) { return n_created; }
+static uint64_t last_new(void) { return opt.n_ops ? opt.n_files + opt.n_ops : no_end(); }
 static uint64_t from_start(void) { return 0; }
 static uint64_t from_first(void) { return opt.first_file; }
 static uint64_t from_last(void) { return opt.n_files; }
@@ -241,6 +248,13 @@ static uint64_t need_cookies(void)
 	return 0;
 }
 
+static uint64_t need_names(void)
+{
+	if (!target->list_from)
+		errx(2, "\"pagefrom\": %s does not list in the order of names", target->name);
+	return 0;
+}
+
 static const struct row {
 	const char *name;
 	uint64_t (*step)(struct worker *w, uint64_t i);
@@ -248,16 +262,15 @@ static const struct row {
 	uint64_t (*end)(void);
 	unsigned flags;
 } rows[] = {
-	{"fill", step_add, from_first, all_files, ROW_SYNCS},
-	{"create", step_create, from_last, no_end, ROW_TIMED},
-	{"unlink", step_remove, from_last, created, 0},
-	{"insert", step_insert, from_start, no_end, ROW_TIMED},
-	{"delete", step_delete, from_start, inserted, 0},
+	{"fill", step_add, from_first, all_files, ROW_SYNCS | ROW_NAMES},
+	{"create", step_create, from_last, last_new, ROW_TIMED | ROW_NAMES},
+	{"unlink", step_remove, from_last, created, ROW_NAMES},
 	{"stat", step_stat, from_start, all_files, 0},
-	{"lookup", step_stat, from_start, no_end, ROW_TIMED},
+	{"lookup", step_lookup, from_start, no_end, ROW_TIMED},
 	{"readdir", step_list, list_names, no_end, 0},
 	{"readdir+", step_list, list_attributes, no_end, 0},
 	{"page", step_page, need_cookies, no_end, ROW_TIMED},
+	{"pagefrom", step_page_from, need_names, no_end, ROW_TIMED},
 	{"write1m", step_write_large, from_start, large_blocks, ROW_FILE | ROW_COMMITS},
 	{"read1m", step_read_large, from_start, large_blocks, ROW_FILE},
 	{"overwrite4k", step_overwrite, from_start, no_end, ROW_FILE | ROW_TIMED},
@@ -293,10 +306,12 @@ static uint64_t device_bytes(void)
 	return written * SECTOR;
 }
 
+/* Each row draws other numbers than those before it. */
 static void run_workers(struct job *job, unsigned n)
 {
+	static uint64_t n_seeds;
 	for (unsigned i = 0; i < n; i++) {
-		workers[i] = (struct worker){.job = job, .index = i, .random = SCATTER * (i + 1)};
+		workers[i] = (struct worker){.job = job, .index = i, .random = scattered(++n_seeds)};
 		latency_reset(&workers[i].latencies);
 	}
 	target->run(workers, n);
@@ -313,7 +328,7 @@ static void run_measured(const struct row *row, unsigned depth, struct result *r
 	uint64_t limit = (uint64_t)(opt.seconds * 1e9), start = bench_now_ns();
 	struct job job = {.target = target, .step = row->step, .next = row->first(), .end = row->end()};
 
-	job.until_ns = row->flags & ROW_TIMED ? start + limit : UINT64_MAX;
+	job.until_ns = row->flags & ROW_TIMED && job.end == UINT64_MAX ? start + limit : UINT64_MAX;
 	run_workers(&job, depth);
 	for (unsigned i = 0; i < depth; i++) {
 		r->n_ops += workers[i].n_ops;
@@ -330,44 +345,110 @@ static void run_measured(const struct row *row, unsigned depth, struct result *r
 
 static void print_result(const char *label, const struct result *r)
 {
-	printf("%s\t%llu\t%.6f\t%.6f\t%.1f\t%.1f\t%.1f\t%llu\t%lld\n", label, (unsigned long long)r->n_ops,
+	printf("%s\t%llu\t%.6f\t%.6f\t%.1f\t%.1f\t%.1f\t%llu\t%lld\t%.1f\n", label, (unsigned long long)r->n_ops,
 	       (double)r->wall_ns / 1e9, (double)r->cpu_ns / 1e9, (double)latency_quantile(&r->latencies, 0.5) / 1e3,
 	       (double)latency_quantile(&r->latencies, 0.99) / 1e3, (double)latency_quantile(&r->latencies, 0.999) / 1e3,
-	       (unsigned long long)r->device_bytes, (long long)r->memory);
+	       (unsigned long long)r->device_bytes, (long long)r->memory, (double)latency_quantile(&r->latencies, 1) / 1e3);
 	fflush(stdout);
+}
+
+/* What is acknowledged may be in its final place only later, and that is work of the row, too. */
+static void run_counted(const struct row *row, unsigned depth, struct result *r)
+{
+	pid_t pids[2];
+	int n_pids = target->pids(pids);
+	bool closes = opt.closes && row->flags & ROW_NAMES;
+	uint64_t cpu = bench_cpu_ns(pids, n_pids);
+
+	run_measured(row, depth, r);
+	if (closes)
+		target->close();
+	r->cpu_ns = bench_cpu_ns(pids, n_pids) - cpu;
+	if (closes)
+		target->open(&opt);
 }
 
 static void run_row(const struct row *row, const char *label, unsigned depth)
 {
 	struct result r = {0};
-	pid_t pids[2];
-	int n_pids = target->pids(pids);
 
 	run_once(row->flags & ROW_FILE ? step_open_file : step_enter);
 	run_once(step_sync);
 	uint64_t device = device_bytes(), memory = target->memory();
-	uint64_t cpu = bench_cpu_ns(pids, n_pids);
-	run_measured(row, depth, &r);
-	r.cpu_ns = bench_cpu_ns(pids, n_pids) - cpu;
+	run_counted(row, depth, &r);
 	r.memory = (int64_t)(target->memory() - memory);
 	run_once(step_sync);
 	r.device_bytes = device_bytes() - device;
-	if (row->step == step_create || row->step == step_insert)
+	if (row->step == step_create)
 		n_created = r.n_ops;
 	print_result(label, &r);
 }
 
 /* Takes a file's bytes out of the host's memory. */
-static int forget_file(const char *path, const struct stat *st, int type, struct FTW *at)
+static void forget_file(int fd)
 {
-	int fd = type == FTW_F && at->level <= FORGET_LEVELS ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+	fdatasync(fd);
+	posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+}
+
+/* Brings them there. */
+static void warm_file(int fd)
+{
+	static uint8_t bytes[STORE_IO_MAX];
+	while (read(fd, bytes, sizeof(bytes)) > 0)
+		;
+}
+
+static void (*each_file)(int fd);
+
+static int visit_file(const char *path, const struct stat *st, int type, struct FTW *at)
+{
+	int fd = type == FTW_F && at->level <= FILE_LEVELS ? open(path, O_RDONLY | O_CLOEXEC) : -1;
 
 	if (fd >= 0) {
-		fdatasync(fd);
-		posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+		each_file(fd);
 		close(fd);
 	}
-	return at->level > FORGET_LEVELS ? FTW_SKIP_SIBLINGS : FTW_CONTINUE;
+	return at->level > FILE_LEVELS ? FTW_SKIP_SIBLINGS : FTW_CONTINUE;
+}
+
+static void visit_files(void (*fn)(int fd))
+{
+	each_file = fn;
+	nftw(opt.dir, visit_file, 16, FTW_PHYS | FTW_ACTIONRETVAL);
+}
+
+/* What this process has mapped of the store's files is in its page tables, too. */
+static void map_all(void)
+{
+	char line[8192], top[PATH_MAX];
+	unsigned long begin, end;
+	FILE *f = fopen("/proc/self/maps", "r");
+
+	if (!realpath(opt.dir, top))
+		err(1, "%s", opt.dir);
+	while (f && fgets(line, sizeof(line), f)) {
+		const char *path = strchr(line, '/');
+		if (path && strncmp(path, top, strlen(top)) == 0 && sscanf(line, "%lx-%lx", &begin, &end) == 2)
+			madvise((void *)begin, end - begin, MADV_POPULATE_READ);
+	}
+	if (f)
+		fclose(f);
+}
+
+static bool run_aside(const char *spec)
+{
+	if (strcmp(spec, "kill") == 0)
+		raise(SIGKILL);
+	if (strcmp(spec, "forget") == 0) {
+		visit_files(forget_file);
+	} else if (strcmp(spec, "warm") == 0) {
+		visit_files(warm_file);
+		map_all();
+	} else {
+		return false;
+	}
+	return true;
 }
 
 /* ROW[:IN-FLIGHT[:NAME]] */
@@ -375,12 +456,8 @@ static void run_spec(const char *spec)
 {
 	char text[64], *rest = text;
 
-	if (strcmp(spec, "kill") == 0)
-		raise(SIGKILL);
-	if (strcmp(spec, "forget") == 0) {
-		nftw(opt.dir, forget_file, 16, FTW_PHYS | FTW_ACTIONRETVAL);
+	if (run_aside(spec))
 		return;
-	}
 	if (strlen(spec) >= sizeof(text))
 		errx(2, "too long: %s", spec);
 	strcpy(text, spec);
@@ -399,9 +476,10 @@ static void run_spec(const char *spec)
 static _Noreturn void usage(void)
 {
 	fprintf(stderr, "usage: store-load [-l LOOPS] [-r] [-n FILES] [-f FIRST] [-z FILE_SIZE] [-h HOT_SIZE] [-c CACHE_SIZE] [-s SECONDS] "
-	                "[-N NODES] TARGET DIR ROW[:IN-FLIGHT[:NAME]]...\n"
-	                "targets: posix cairn memfs; -r: the store in a process of its own; -f: files that are there\n"
-	                "rows: forget kill");
+	                "[-k OPERATIONS] [-N NODES] [-x] [-a] TARGET DIR ROW[:IN-FLIGHT[:NAME]]...\n"
+	                "targets: posix cairn memfs; -r: the store in a process of its own; -f: files that are there; "
+	                "-x: names in no order; -a: CPU time until the store is closed\n"
+	                "rows: forget warm kill");
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
 		fprintf(stderr, " %s", rows[i].name);
 	fprintf(stderr, "\n");
@@ -434,6 +512,13 @@ static bool parse_option(int o)
 	case 's':
 		opt.seconds = atof(optarg);
 		return opt.seconds > 0;
+	case 'k':
+		opt.n_ops = strtoull(optarg, NULL, 0);
+		return true;
+	case 'x':
+		return opt.scattered = true;
+	case 'a':
+		return opt.closes = true;
 	case 'N':
 		opt.n_nodes = strtoull(optarg, NULL, 0);
 		return true;
@@ -457,7 +542,7 @@ int main(int argc, char **argv)
 	struct result opening = {.n_ops = 1};
 	int o;
 
-	while ((o = getopt(argc, argv, "l:rn:f:z:h:c:s:N:")) != -1)
+	while ((o = getopt(argc, argv, "l:rn:f:z:h:c:s:k:N:xa")) != -1)
 		if (!parse_option(o))
 			usage();
 	if (argc - optind < 2)

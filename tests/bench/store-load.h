@@ -19,6 +19,9 @@ struct store_options {
 	bool ring;           /* a store in a process of its own */
 	uint64_t n_files;    /* that the large directory has */
 	uint64_t first_file; /* how many of them are there already */
+	bool scattered;      /* their names are in another order than they are made in */
+	bool closes;         /* the store is closed after each row of changes, whose CPU time that adds to */
+	uint64_t n_ops;      /* of a row that would be bounded by time; 0: it is */
 	uint64_t file_size;  /* bytes of the large file */
 	uint64_t hot_size;   /* bytes of it that small reads touch */
 	double seconds;      /* of a row that is bounded by time */
@@ -67,6 +70,8 @@ struct target {
 	void (*remove)(struct worker *w, const char *name); /* durable */
 	/* Up to n entries after *cookie, which moves on; 0: the end. */
 	unsigned (*list)(struct worker *w, uint64_t *cookie, unsigned n, bool attributes);
+	/* As many names as there are of the n that follow that one; NULL: the store lists in another order. */
+	void (*list_from)(struct worker *w, const char *after, unsigned n);
 	/* A large file at the top, made when it is missing; the others are about it. */
 	void (*open_file)(struct worker *w, const char *name);
 	void (*read)(struct worker *w, uint64_t offset, uint32_t size);

@@ -184,6 +184,17 @@ static unsigned vfs_list(struct worker *w, uint64_t *cookie, unsigned n, bool at
 	return found;
 }
 
+static void vfs_list_from(struct worker *w, const char *after, unsigned n)
+{
+	struct op *op = begin(w, OP_readdir, &dir);
+
+	op_set_str(op, &op->in.readdir.after, after, strlen(after));
+	op->in.readdir.flags = READDIR_BY_NAME;
+	op->in.readdir.max_entries = n;
+	client_op_seg(op, caller_of(w)->buf, 0, MIN(n * RECORD_MAX, (uint32_t)STORE_IO_MAX));
+	finish(w, op);
+}
+
 /* ---- the large file ------------------------------------------------------------------------ */
 
 static void vfs_open_file(struct worker *w, const char *name)
@@ -238,7 +249,7 @@ static void vfs_sync(struct worker *w)
 #define CALLS                                                                                \
 	.close = host_close, .run = vfs_target_run, .pids = host_pids, .memory = host_memory, .enter = vfs_enter,   \
 	.create = vfs_create_file, .add = vfs_add, .stat = vfs_stat, .remove = vfs_remove,   \
-	.list = vfs_list, .open_file = vfs_open_file, .read = vfs_read, .write = vfs_write,  \
+	.list = vfs_list, .list_from = vfs_list_from, .open_file = vfs_open_file, .read = vfs_read, .write = vfs_write,  \
 	.commit = vfs_commit, .sync = vfs_sync
 
 const struct target cairn_target = {.name = "cairn", .open = open_cairn, CALLS};

@@ -1,5 +1,5 @@
 # The report of tests/bench/store: tables, goals, and JSON if that is asked for.
-# Fields: subject, stage, row, operations, wall s, CPU s, latencies in us (50, 99, 99.9 %), bytes to the device, memory.
+# Fields: subject, stage, row, operations, wall s, CPU s, latencies in us (50, 99, 99.9 %), bytes to the device, memory, longest latency.
 
 function key(s, st, r) { return s SUBSEP st SUBSEP r }
 function rate(s, st, r,    k) { k = key(s, st, r); return (k in ops) && wall[k] > 0 ? ops[k] / wall[k] : 0 }
@@ -9,12 +9,12 @@ function ratio(a, b) { return b > 0 ? a / b : -1 }
 function known(s, st, r) { return key(s, st, r) in ops }
 function cpu_per_op(s, st, r,    k) { k = key(s, st, r); return ops[k] > 0 ? cpu[k] / ops[k] * 1e6 : -1 }
 
-# Over the sizes of "grow", the dearest divided by the cheapest.
-function spread(r,    i, low, high, c) {
+# Over the sizes of "grow", the dearest divided by the cheapest; kind: how it was done.
+function spread(kind, r,    i, low, high, c) {
 	low = high = -1
 	for (i = 1; i <= n_sizes; i++) {
-		if (!known("cairn", size[i], r)) continue
-		c = cpu_per_op("cairn", size[i], r)
+		if (!known("cairn", kind " " size[i], r)) continue
+		c = cpu_per_op("cairn", kind " " size[i], r)
 		if (low < 0 || c < low) low = c
 		if (c > high) high = c
 	}
@@ -49,6 +49,8 @@ function table(title, what,    i, j, k, text, any) {
 			if (what == "rate") text = text sprintf(" %15.0f", ops[k] / wall[k])
 			if (what == "cpu") text = text sprintf(" %15s", number(cpu[k] / ops[k] * 1e6))
 			if (what == "latency") text = text sprintf(" %15s", number(p50[k]) "/" number(p99[k]))
+			if (what == "wall") text = text sprintf(" %15s", number(wall[k] / ops[k] * 1e6))
+			if (what == "longest") text = text sprintf(" %15s", number(longest[k] / 1e3))
 			if (what == "device") text = text sprintf(" %15s", number(device[k] / ops[k]))
 			if (what == "memory") text = text sprintf(" %15s", number(memory[k] / ops[k]))
 			if (what == "ms") text = text sprintf(" %15s", number(wall[k] * 1e3))
@@ -77,10 +79,11 @@ function goals(    i, k) {
 	if (k in ops) goal("open after kill -9 with " ops[key("cairn", "fill", "fill:64")] " files: seconds", wall[k], 1, 1)
 	k = key("cairn", "cold", "stat")
 	if (k in ops) goal("memory per cached inode: bytes", memory[k] / ops[k], 1024, 1)
-	goal("create in a growing directory: CPU per op, most/least", spread("insert:64"), 2, 1)
-	goal("look up in a growing directory", spread("lookup:1"), 2, 1)
-	goal("list a page of a growing directory", spread("page"), 2, 1)
-	goal("delete in a growing directory", spread("delete:64"), 2, 1)
+	goal("create in a growing directory: CPU per op, most/least", spread("grow", "create:64"), 2, 1)
+	goal("look up in a growing directory", spread("grow", "lookup:1"), 2, 1)
+	goal("look up there, no inode in memory", spread("few nodes", "lookup:1"), 2, 1)
+	goal("list a page by name of a growing directory", spread("grow", "pagefrom"), 2, 1)
+	goal("delete in a growing directory", spread("grow", "unlink:64"), 2, 1)
 }
 
 function print_goals(    i) {
@@ -119,9 +122,9 @@ function print_json(    i, j, k, comma) {
 	k = key($1, $2, $3)
 	if (!($1 in seen_subject)) { seen_subject[$1]; subject[++n_subjects] = $1 }
 	if (!(($2, $3) in seen_row)) { seen_row[$2, $3]; row_of[++n_rows] = $2 SUBSEP $3 }
-	if ($2 ~ /^grow/ && !($2 in seen_size)) { seen_size[$2]; size[++n_sizes] = $2 }
+	if ($2 ~ /^grow / && !($2 in seen_size)) { seen_size[$2]; size[++n_sizes] = substr($2, 6) }
 	if ((k in ops) && $4 / ($5 + 1e-9) <= ops[k] / (wall[k] + 1e-9)) next
-	ops[k] = $4; wall[k] = $5; cpu[k] = $6; p50[k] = $7; p99[k] = $8; p999[k] = $9; device[k] = $10; memory[k] = $11
+	ops[k] = $4; wall[k] = $5; cpu[k] = $6; p50[k] = $7; p99[k] = $8; p999[k] = $9; device[k] = $10; memory[k] = $11; longest[k] = $12
 }
 
 END {
@@ -129,6 +132,10 @@ END {
 	table("operations/s", "rate")
 	table("CPU us/operation", "cpu")
 	table("us of a step, 50 % / 99 %", "latency")
+	if (n_sizes) {
+		table("wall us/operation", "wall")
+		table("ms of the longest step", "longest")
+	}
 	table("bytes to the device/operation", "device")
 	table("bytes of memory/operation", "memory")
 	table("milliseconds", "ms")
