@@ -70,6 +70,12 @@ static bool look_at_extent(struct check *c, const struct meta_record *r)
 	struct cairn_extent e;
 	if (cairn_extent_decode(r, &e))
 		return true;
+	if (c->rolling) {
+		/* Whether it has an inode yet, and which, does not matter. */
+		if (cairn_has_blocks(e.kind))
+			add_run(c, e.place, e.n);
+		return !c->err;
+	}
 	if (!ci || ci->type != OP_TYPE_FILE) {
 		if (check_found_record(c, CHECK_EXTENT_STRAY, META_EXTENTS, r->key, ino)) {
 			check_keep_for_snapshots(c, ino, &e, 0, e.n);
@@ -92,7 +98,9 @@ static bool look_at_dead(struct check *c, const struct meta_record *r)
 	struct cursor cur;
 	cursor_init(&cur, (void *)r->body, r->size);
 	uint64_t first = cursor_le64(&cur);
-	add_run(c, first, cursor_le64(&cur));
+	uint64_t n = cursor_le64(&cur);
+	add_run(c, first, n);
+	c->n_dead += n;
 	return !c->err;
 }
 

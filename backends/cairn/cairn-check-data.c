@@ -3,11 +3,10 @@
  * after it. What does not match becomes lost: the file's block answers an I/O error, the block of the store is free again unless
  * a clone or a snapshot has it.
  */
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "backends/cairn/cairn-check-impl.h"
+#include "backends/cairn/cairn-verify.h"
 
 struct wanted_extent {
 	uint64_t ino;
@@ -17,9 +16,7 @@ struct wanted_extent {
 struct reading {
 	struct wanted_extent *list;
 	uint32_t n, max;
-	uint8_t *bytes;     /* of one extent */
-	struct file *file;  /* a segment's; NULL: none */
-	uint32_t segment;
+	struct cairn_reader reader;
 	uint64_t n_done, n_all;
 };
 
@@ -41,40 +38,6 @@ static bool gather(struct check *c, const struct meta_record *r)
 	if (cairn_extent_decode(r, &w->e) == 0 && w->e.kind == CAIRN_WRITTEN)
 		g->n++;
 	return true;
-}
-
-static int open_segment(struct check *c, uint32_t segment)
-{
-	struct reading *g = c->arg;
-	char name[16];
-	if (g->file && g->segment == segment)
-		return 0;
-	if (g->file)
-		file_close(TAKE(g->file));
-	snprintf(name, sizeof(name), "%08x", segment);
-	g->segment = segment;
-	int err = file_open(&g->file, c->data_fd, name, O_RDONLY | O_CLOEXEC, 0);
-	if (err)
-		g->file = NULL;
-	return err;
-}
-
-/* How many of the blocks could be read: after one that cannot, each by itself. */
-static bool read_blocks(struct check *c, uint64_t place, uint64_t n, uint8_t *bytes)
-{
-	const struct reading *g = c->arg;
-	struct iovec iov = {bytes, n * CAIRN_BLOCK_SIZE};
-	uint64_t at = place % CAIRN_SEGMENT_BLOCKS * CAIRN_BLOCK_SIZE;
-	if (open_segment(c, (uint32_t)(place / CAIRN_SEGMENT_BLOCKS)))
-		return false;
-	return file_preadv(g->file, &iov, 1, at) == (ssize_t)iov.iov_len;
-}
-
-static bool is_block_good(struct check *c, const struct cairn_extent *e, uint64_t i, bool was_read)
-{
-	const struct reading *g = c->arg;
-	uint8_t *bytes = g->bytes + i * CAIRN_BLOCK_SIZE;
-	return (was_read || read_blocks(c, e->place + i, 1, bytes)) && cairn_block_sum(bytes) == e->sums[i];
 }
 
 static bool found_bad(struct check *c, const struct wanted_extent *w, uint64_t i)
@@ -109,11 +72,11 @@ static void split(struct check *c, const struct wanted_extent *w, const bool *ba
 
 static void verify(struct check *c, const struct wanted_extent *w)
 {
-	const struct reading *g = c->arg;
+	struct reading *g = c->arg;
 	bool bad[CAIRN_EXTENT_MAX] = {false}, any = false, repair = true;
-	bool was_read = read_blocks(c, w->e.place, w->e.n, g->bytes);
+	bool was_read = cairn_reader_read(&g->reader, w->e.place, w->e.n, 0);
 	for (uint64_t i = 0; i < w->e.n; i++) {
-		bad[i] = !is_block_good(c, &w->e, i, was_read);
+		bad[i] = !cairn_reader_check(&g->reader, &w->e, i, was_read);
 		any |= bad[i];
 		if (bad[i])
 			repair = found_bad(c, w, i) && repair;
@@ -158,12 +121,11 @@ int check_data(struct check *c)
 		.table = META_EXTENTS, .from = meta_key_pair(0, 0), .visit = gather, .after = verify_gathered, .quiet = true};
 	if (!c->data)
 		return 0;
-	g.bytes = malloc((size_t)CAIRN_EXTENT_MAX * CAIRN_BLOCK_SIZE);
 	c->arg = &g;
-	int err = g.bytes ? check_walk(c, &w) : ERR_NOMEM;
-	if (g.file)
-		file_close(g.file);
+	int err = cairn_reader_init(&g.reader, c->data_fd, false);
+	if (!err)
+		err = check_walk(c, &w);
+	cairn_reader_fini(&g.reader);
 	free(g.list);
-	free(g.bytes);
 	return err;
 }

@@ -12,7 +12,7 @@ enum check_kind {
 	CHECK_ENTRY_STRAY, CHECK_ENTRY_DANGLING, CHECK_ENTRY_TYPE, CHECK_ENTRY_SECOND, CHECK_ENTRY_MISSING, CHECK_ORDER_MISSING,
 	CHECK_ORDER_STRAY, CHECK_UNREACHABLE, CHECK_LOOP, CHECK_LINKS, CHECK_PARENT, CHECK_ENTRIES, CHECK_COOKIE, CHECK_BLOCKS,
 	CHECK_ORPHAN_STRAY, CHECK_ORPHAN_MISSING, CHECK_COUNTER, CHECK_STREAM_STRAY, CHECK_STREAM_BASE, CHECK_FOLDED_MISSING,
-	CHECK_FOLDED_STRAY, CHECK_ACL_STRAY, CHECK_ACL_GONE, CHECK_JOURNAL, CHECK_USAGE,
+	CHECK_FOLDED_STRAY, CHECK_ACL_STRAY, CHECK_ACL_GONE, CHECK_JOURNAL, CHECK_USAGE, CHECK_SNAPSHOT_BLOCK,
 	CHECK_N_KINDS
 };
 
@@ -70,6 +70,9 @@ struct check {
 	bool data;
 	uint64_t last_batch;        /* the highest that a record has */
 	uint64_t newest;            /* snapshot; 0: there is none */
+	struct check_numbers snapshots; /* that are whole, ascending */
+	uint64_t rolling;           /* the snapshot that the store is being rolled back to; 0: none */
+	uint64_t n_dead;            /* blocks that only snapshots have, each as often as it is referred to */
 	uint32_t last_epoch;
 	struct check_inode *inodes; /* in order of numbers */
 	uint32_t n_inodes, inodes_max;
@@ -139,6 +142,14 @@ void check_put_lost(struct check *c, uint64_t ino, uint64_t block, uint64_t n);
  */
 void check_keep_for_snapshots(struct check *c, uint64_t ino, const struct cairn_extent *e, uint64_t at, uint64_t n);
 
+/* check_find_snapshots() - fills c->snapshots and c->newest. check_snapshot_name() - "" if it is not known. */
+int check_find_snapshots(struct check *c);
+void check_snapshot_name(struct check *c, uint64_t id, char name[OP_NAME_MAX + 1]);
+/* check_lose_version() - of an extent in the history that is dropped: what it had is lost, not a hole. key: in the history. */
+void check_lose_version(struct check *c, const struct meta_key *key);
+/* check_rollback() - if the store is being rolled back: ends that, unless nothing may be written or it would lose something. */
+int check_rollback(struct check *c);
+
 /* check_name_exists() - whether dir has an entry of that name, and its inode. check_name_add() - makes one. */
 bool check_name_exists(struct check *c, uint64_t dir, const char *name, uint64_t *ino);
 void check_name_add(struct check *c, uint64_t dir, const char *name, struct check_inode *ci);
@@ -161,6 +172,7 @@ int check_streams(struct check *c);             /* cairn-check-stream.c */
 int check_tree(struct check *c);                /* cairn-check-tree.c */
 int check_counts(struct check *c);              /* cairn-check-count.c: what inodes say of the above, orphans, counters */
 int check_counters(struct check *c);
+int check_snapshots(struct check *c);           /* cairn-check-snapshot.c: their data */
 int check_usage(struct check *c);               /* cairn-check-usage.c: of quotas */
 int check_folded(struct check *c);              /* cairn-check-stream.c */
 /* check_find_paths() - of findings about inodes. */

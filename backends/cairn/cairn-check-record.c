@@ -136,7 +136,7 @@ static bool is_snapshot(const struct meta_record *r)
 	cursor_skip(&c, 16);
 	uint32_t size = cursor_le32(&c);
 	cursor_skip(&c, 4);
-	return !cursor_failed(&c) && r->key->number && size && cursor_left(&c) == size;
+	return !cursor_failed(&c) && r->key->number && size && size <= OP_NAME_MAX && cursor_left(&c) == size;
 }
 
 static bool is_version(const struct meta_record *r)
@@ -310,6 +310,8 @@ static void drop(struct check *c, enum check_kind kind, const struct meta_record
 	meta_delete(&c->txn, c->table, r->key);
 	if (c->table == META_EXTENTS)
 		lose_extent(c, r->key);
+	else if (c->table == META_HISTORY)
+		check_lose_version(c, r->key);
 }
 
 static bool look_at(struct check *c, const struct meta_record *r)

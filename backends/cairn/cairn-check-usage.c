@@ -5,9 +5,6 @@
 #include "base/cursor.h"
 #include "base/hash.h"
 
-#define USAGE_FIRST (1ULL << 40) /* of the keys of counters */
-#define KIND_SHIFT 36
-#define INODES_BIT (1ULL << 35)
 #define SLOTS_FIRST 256u
 
 struct usage {
@@ -62,14 +59,13 @@ static bool add_inode(struct check *c, const struct meta_record *r)
 	struct cairn_inode inode;
 	if (cairn_inode_decode(r->body, r->size, &inode))
 		return true;
-	const uint32_t ids[] = {inode.attr.uid, inode.attr.gid, inode.attr.project};
-	for (uint64_t kind = 0; kind < ARRAY_SIZE(ids); kind++) {
-		uint64_t key = USAGE_FIRST | kind << KIND_SHIFT | ids[kind];
-		/* Nothing counts for no project. */
-		if (kind + 1 == ARRAY_SIZE(ids) && ids[kind] == 0)
+	struct cairn_ids ids = cairn_ids(&inode);
+	for (uint32_t kind = 0; kind < QUOTA_N_KINDS; kind++) {
+		uint64_t key = cairn_usage_key(kind, ids.of[kind]);
+		if (!cairn_usage_counts(kind, ids.of[kind]))
 			continue;
 		add(c, key, inode.n_blocks * CAIRN_BLOCK_SIZE);
-		add(c, key | INODES_BIT, 1);
+		add(c, key | CAIRN_USAGE_INODES, 1);
 	}
 	return !c->err;
 }
@@ -87,7 +83,7 @@ static bool compare(struct check *c, const struct meta_record *r)
 	struct usage none = {.value = 0}, *u = &none;
 	cursor_init(&cur, (void *)r->body, r->size);
 	uint64_t told = cursor_le64(&cur);
-	if (r->key->number < USAGE_FIRST)
+	if (r->key->number < CAIRN_USAGE_FIRST)
 		return true;
 	struct usages *all = c->arg;
 	if (all->max)

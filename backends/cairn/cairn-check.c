@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "base/cursor.h"
 
 #define TABLES "meta/data.mdb"
 #define CHUNK 1024u /* records in one look at a table */
@@ -34,6 +33,7 @@ static const struct {
 	[CHECK_EXTENT_OVERLAP] = {"extent-overlap", true, "extents of a file overlap", "the first ends before the second"},
 	[CHECK_EXTENTS_GONE] = {"extents-gone", false, "extents of a file are gone", "reads of its holes answer an I/O error"},
 	[CHECK_BLOCK] = {"block", false, "a block of data is damaged", "reads answer an I/O error"},
+	[CHECK_SNAPSHOT_BLOCK] = {"snapshot-block", false, "a block that only snapshots have is damaged", "reads of it there answer an I/O error"},
 	[CHECK_SEGMENT] = {"segment", false, "a segment file is missing or cut short", "its blocks are checked"},
 	[CHECK_SPACE_MISSING] = {"space-missing", true, "blocks of an extent are not recorded as used", "recorded"},
 	[CHECK_SPACE_LEAK] = {"space-leak", true, "blocks are recorded as used and belong to no extent", "freed"},
@@ -334,7 +334,7 @@ static void fini(struct check *c)
 	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
 		if (*fds[i] >= 0)
 			close(TAKE_FD(*fds[i]));
-	struct check_numbers *const lists[] = {&c->lost, &c->wanted, &c->starts, &c->ends, &c->written};
+	struct check_numbers *const lists[] = {&c->lost, &c->wanted, &c->starts, &c->ends, &c->written, &c->snapshots};
 	for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
 		check_numbers_fini(lists[i]);
 	free(TAKE(c->inodes));
@@ -359,40 +359,26 @@ static int end_repair(struct check *c)
 static const struct {
 	const char *name;
 	int (*run)(struct check *c);
+	bool always; /* also while the store is being rolled back */
 } phases[] = {
-	{"records", check_records}, {"inodes", check_inodes}, {"inline data", check_inline}, {"data", check_data},
-	{"extents", check_extents}, {"space", check_space},   {"attributes", check_xattrs}, {"ACLs", check_acls},   {"names", check_names},
-	{"streams", check_streams}, {"tree", check_tree},     {"folded names", check_folded}, {"counts", check_counts},
-	{"counters", check_counters}, {"usage", check_usage}, {"paths", check_find_paths},
+	{"records", check_records, true}, {"inodes", check_inodes},  {"inline data", check_inline},   {"data", check_data, true},
+	{"extents", check_extents, true}, {"space", check_space, true}, {"attributes", check_xattrs}, {"ACLs", check_acls},
+	{"names", check_names},           {"streams", check_streams}, {"tree", check_tree},           {"folded names", check_folded},
+	{"counts", check_counts},         {"snapshots", check_snapshots, true}, {"counters", check_counters}, {"usage", check_usage},
+	{"paths", check_find_paths},
 };
-
-/* Half of the tables would be those of the snapshot. */
-static int refuse_rollback(struct check *c, char **why)
-{
-	int64_t to = 0;
-	if (meta_counter(c->meta, META_ROLLBACK, &to) || to == 0)
-		return 0;
-	return say(why, ERR_AGAIN, c->o->path, "the store is being rolled back to a snapshot; opening it once ends that");
-}
-
-/* Of those that are whole. */
-static bool note_snapshot(void *arg, const struct meta_record *r)
-{
-	struct check *c = arg;
-	struct cursor cur;
-	cursor_init(&cur, (void *)r->body, r->size);
-	cursor_skip(&cur, 12);
-	if (!r->err && cursor_le32(&cur) == SNAPSHOT_READY)
-		c->newest = r->key->number;
-	return true;
-}
 
 static int run_phases(struct check *c)
 {
-	struct meta_key first = meta_key_number(0);
-	int err = meta_inspect(c->meta, META_SNAPSHOTS, &first, note_snapshot, c);
 	meta_begin(&c->txn);
+	int err = check_find_snapshots(c);
+	if (!err)
+		err = check_rollback(c);
+	if (!err)
+		err = check_find_snapshots(c);
 	for (size_t i = 0; !err && i < ARRAY_SIZE(phases); i++) {
+		if (c->rolling && !phases[i].always)
+			continue;
 		c->phase = phases[i].name;
 		err = phases[i].run(c);
 		err = err ? err : check_commit(c);
@@ -416,13 +402,11 @@ int cairn_check(const struct check_options *o, struct check_report *report, char
 		if (!err && usable && meta_was_salvaged(c.meta))
 			check_found(&c, CHECK_JOURNAL, &(struct check_place){.where = "journal"});
 		if (!err && usable)
-			err = refuse_rollback(&c, why);
-		if (!err && usable)
 			err = run_phases(&c);
 		if (err && !*why)
 			say(why, err, o->path, err_text(err));
 	}
-	report->n_inodes = c.n_inodes;
+	report->n_inodes = c.rolling ? meta_n_records(c.meta, META_INODES) : c.n_inodes;
 	report->n_directories = c.n_dirs;
 	report->n_blocks = c.n_blocks;
 	fini(&c);

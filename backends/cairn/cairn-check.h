@@ -4,13 +4,14 @@
  * and is part of one transaction; all findings go into a report.
  *
  * The phases go from what others stand on to what stands on it: the superblock, the pages of the tables' file, records
- * by themselves, inodes, data, space, names, the tree, counts, counters. Memory: about 50 bytes for each inode, as many again for a
+ * by themselves, inodes, data, space, names, the tree, counts, snapshots' data, counters. Memory: about 50 bytes for each inode, as many again for a
  * directory, 16 for each run of blocks.
  */
 #ifndef CAIRN_CHECK_H
 #define CAIRN_CHECK_H
 
 #include "backends/cairn/cairn-meta.h"
+#include "op/op.h"
 
 enum check_repair {
 	CHECK_ONLY,
@@ -42,6 +43,13 @@ struct check_finding {
 	enum check_done done;
 };
 
+/* The store was found being rolled back to a snapshot. */
+enum check_rollback {
+	CHECK_ROLLBACK_NONE,
+	CHECK_ROLLBACK_GOING_ON, /* names, inodes and counts were not checked: they are half those of the snapshot */
+	CHECK_ROLLBACK_ENDED,    /* by the check, before it went on */
+};
+
 #define CHECK_FINDINGS_MAX 100000u /* kept; more are counted only */
 
 struct check_report {
@@ -49,6 +57,8 @@ struct check_report {
 	uint32_t n_kept;
 	uint64_t n_found;
 	uint64_t n_repaired;
+	enum check_rollback rollback;
+	char rollback_to[OP_NAME_MAX + 1]; /* name of the snapshot; "": not known */
 	uint64_t n_records, n_inodes, n_directories, n_blocks, n_blocks_read;
 };
 

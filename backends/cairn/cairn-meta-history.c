@@ -94,6 +94,13 @@ struct meta_key meta_history_start(enum meta_table table)
 	return key;
 }
 
+struct meta_key meta_history_key(enum meta_table table, const struct meta_key *key, uint64_t died)
+{
+	struct plain_key p;
+	plain(table, key->bytes, key->size, &p);
+	return history_key(table, &p, died);
+}
+
 /* ---- keeping */
 
 /* The old record's bytes, apart: what is put next may move it. */

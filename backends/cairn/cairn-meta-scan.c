@@ -203,6 +203,8 @@ int meta_scan(struct meta *m, enum meta_table table, const struct meta_key *key,
 int meta_inspect(struct meta *m, enum meta_table table, const struct meta_key *key, meta_visit_fn *visit, void *arg)
 {
 	struct merge g = {.m = m, .table = table, .lenient = true};
+	if (m->base)
+		return meta_view_scan(m, table, key, META_FROM, visit, arg);
 	pthread_rwlock_rdlock(&m->state);
 	int err = scan(&g, key, false, visit, arg);
 	pthread_rwlock_unlock(&m->state);

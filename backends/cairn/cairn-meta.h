@@ -119,7 +119,7 @@ int meta_scan(struct meta *meta, enum meta_table table, const struct meta_key *k
 
 /*
  * meta_inspect() - as meta_scan() from key on, but records that do not check are visited too, with err set, and not
- * reported. For those who look for damage.
+ * reported. For those who look for damage. In a view they end it.
  */
 int meta_inspect(struct meta *meta, enum meta_table table, const struct meta_key *key, meta_visit_fn *visit, void *arg);
 
@@ -199,6 +199,7 @@ struct meta_version {
 /* meta_history_split() - a record of META_HISTORY; false: it is none. meta_history_start() - the key before all of a table. */
 bool meta_history_split(const struct meta_record *r, struct meta_version *v);
 struct meta_key meta_history_start(enum meta_table table);
+struct meta_key meta_history_key(enum meta_table table, const struct meta_key *key, uint64_t died);
 /* meta_is_versioned() - whether old versions of a table's records are kept. */
 bool meta_is_versioned(enum meta_table table);
 

@@ -6,26 +6,7 @@
 #include "backends/cairn/cairn.h"
 #include "base/cursor.h"
 
-#define USAGE_FIRST (1ULL << 40) /* of the keys of counters */
-#define KIND_SHIFT 36
-#define INODES_BIT (1ULL << 35)
 #define LIMITS_SIZE 64u
-
-static uint64_t usage_key(uint32_t kind, uint32_t id)
-{
-	return USAGE_FIRST | (uint64_t)kind << KIND_SHIFT | id;
-}
-
-struct cairn_ids cairn_ids(const struct cairn_inode *inode)
-{
-	return (struct cairn_ids){{inode->attr.uid, inode->attr.gid, inode->attr.project}};
-}
-
-/* Nothing counts for no project. */
-static bool counts(uint32_t kind, uint32_t id)
-{
-	return kind != QUOTA_PROJECT || id;
-}
 
 /* ---- limits as records */
 
@@ -67,20 +48,6 @@ static void put_limits(struct meta_txn *txn, const struct op_quota *q)
 
 /* ---- counters */
 
-static void count(struct meta_txn *txn, uint32_t kind, uint32_t id, int64_t blocks, int64_t inodes)
-{
-	meta_add(txn, usage_key(kind, id), blocks * (int64_t)CAIRN_BLOCK_SIZE);
-	meta_add(txn, usage_key(kind, id) | INODES_BIT, inodes);
-}
-
-void cairn_quota_put_inode(struct meta_txn *txn, const struct cairn_inode *inode, int sign)
-{
-	struct cairn_ids ids = cairn_ids(inode);
-	for (uint32_t kind = 0; kind < QUOTA_N_KINDS; kind++)
-		if (counts(kind, ids.of[kind]))
-			count(txn, kind, ids.of[kind], sign * (int64_t)inode->n_blocks, sign);
-}
-
 void cairn_quota_put(struct meta_txn *txn, struct cairn_node *n, const struct cairn_inode *after)
 {
 	struct cairn_ids now = cairn_ids(after);
@@ -88,12 +55,12 @@ void cairn_quota_put(struct meta_txn *txn, struct cairn_node *n, const struct ca
 	for (uint32_t kind = 0; kind < QUOTA_N_KINDS; kind++) {
 		uint32_t was = n->ids.of[kind], is = now.of[kind];
 		struct op_quota q;
-		if (was == is && counts(kind, is))
-			count(txn, kind, is, blocks - before, 0);
-		if (was != is && counts(kind, was))
-			count(txn, kind, was, -before, -1);
-		if (was != is && counts(kind, is))
-			count(txn, kind, is, blocks, 1);
+		if (was == is && cairn_usage_counts(kind, is))
+			cairn_usage_add(txn, kind, is, blocks - before, 0);
+		if (was != is && cairn_usage_counts(kind, was))
+			cairn_usage_add(txn, kind, was, -before, -1);
+		if (was != is && cairn_usage_counts(kind, is))
+			cairn_usage_add(txn, kind, is, blocks, 1);
 		if (n->owner.of[kind] && quota_take_changed(&cairn_of(n)->quotas, n->owner.of[kind], &q))
 			put_limits(txn, &q);
 	}
@@ -166,7 +133,7 @@ static bool load_usage(void *arg, const struct meta_record *r)
 {
 	struct loading *l = arg;
 	uint64_t key = r->key->number;
-	uint32_t kind = (uint32_t)(key >> KIND_SHIFT) & 0xf;
+	uint32_t kind = (uint32_t)(key >> CAIRN_USAGE_KIND_SHIFT) & 0xf;
 	struct cursor c;
 	cursor_init(&c, (void *)r->body, r->size);
 	int64_t value = (int64_t)cursor_le64(&c);
@@ -175,7 +142,7 @@ static bool load_usage(void *arg, const struct meta_record *r)
 		l->err = kind < QUOTA_N_KINDS && !cursor_failed(&c) ? ERR_NOMEM : ERR_IO;
 		return false;
 	}
-	if (key & INODES_BIT)
+	if (key & CAIRN_USAGE_INODES)
 		a->inodes = value;
 	else
 		a->bytes = value;
@@ -196,7 +163,7 @@ static bool load_limits(void *arg, const struct meta_record *r)
 
 int cairn_quota_load(struct cairn *fs)
 {
-	struct meta_key from = meta_key_number(USAGE_FIRST);
+	struct meta_key from = meta_key_number(CAIRN_USAGE_FIRST);
 	struct loading l = {fs, 0};
 	int err = meta_scan(fs->meta, META_COUNTERS, &from, META_FROM, load_usage, &l);
 	from = meta_key_pair(0, 0);

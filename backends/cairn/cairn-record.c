@@ -11,6 +11,7 @@
 #define EPOCH_END 148u
 #define PROJECT_AT 164u
 #define DEAD_SIZE 24u
+#define SNAPSHOT_HEAD 24u
 
 static void put_time(struct cursor *c, struct op_time t)
 {
@@ -239,15 +240,22 @@ void cairn_delete_extent(struct meta_txn *txn, uint64_t ino, uint64_t first)
 
 /* ---- dead references */
 
-void cairn_put_dead(struct meta_txn *txn, uint64_t newest, const struct cairn_ref *ref)
+struct meta_key cairn_dead_key(uint64_t newest, const struct cairn_ref *ref)
 {
 	struct meta_key key = {.size = 24};
-	uint8_t body[DEAD_SIZE];
 	struct cursor c;
 	cursor_init(&c, key.bytes, sizeof(key.bytes));
 	cursor_put_be64(&c, newest);
 	cursor_put_be64(&c, ref->ino);
 	cursor_put_be64(&c, ref->block);
+	return key;
+}
+
+void cairn_put_dead(struct meta_txn *txn, uint64_t newest, const struct cairn_ref *ref)
+{
+	struct meta_key key = cairn_dead_key(newest, ref);
+	uint8_t body[DEAD_SIZE];
+	struct cursor c;
 	cursor_init(&c, body, sizeof(body));
 	cursor_put_le64(&c, ref->place.first);
 	cursor_put_le64(&c, ref->place.n);
@@ -269,4 +277,39 @@ int cairn_dead_decode(const struct meta_record *r, uint64_t *newest, struct cair
 	ref->born = cursor_le64(&c);
 	ref->delta = -1;
 	return bad || cursor_failed(&c) || ref->place.n == 0 ? ERR_IO : 0;
+}
+
+/* ---- snapshots */
+
+void cairn_snapshot_put(struct meta_txn *txn, const struct vfs_snapshot *s)
+{
+	struct meta_key key = meta_key_number(s->id);
+	uint8_t body[SNAPSHOT_HEAD + OP_NAME_MAX];
+	uint32_t size = (uint32_t)strlen(s->name);
+	struct cursor c;
+	cursor_init(&c, body, sizeof(body));
+	cursor_put_le64(&c, (uint64_t)s->time.sec);
+	cursor_put_le32(&c, s->time.nsec);
+	cursor_put_le32(&c, s->state);
+	cursor_put_le32(&c, size);
+	cursor_put_le32(&c, 0);
+	cursor_put_bytes(&c, s->name, size);
+	meta_put(txn, META_SNAPSHOTS, &key, body, (uint32_t)cursor_used(&c));
+}
+
+int cairn_snapshot_decode(const struct meta_record *r, struct vfs_snapshot *s)
+{
+	struct cursor c;
+	cursor_init(&c, (void *)r->body, r->size);
+	s->id = r->key->number;
+	s->time.sec = (int64_t)cursor_le64(&c);
+	s->time.nsec = cursor_le32(&c);
+	s->state = cursor_le32(&c);
+	uint32_t size = cursor_le32(&c);
+	cursor_skip(&c, 4);
+	const uint8_t *name = cursor_bytes(&c, MIN(size, (uint32_t)OP_NAME_MAX));
+	if (cursor_failed(&c) || size > OP_NAME_MAX || s->state > SNAPSHOT_DELETING)
+		return ERR_IO;
+	memcpy(s->name, name, size);
+	return 0;
 }

@@ -11,6 +11,9 @@
 #include <string.h>
 
 #include "backends/cairn/cairn-check.h"
+#include "backends/cairn/cairn-snapshot.h"
+#include "backends/cairn/cairn-verify.h"
+#include "base/cleanup.h"
 #include "base/log.h"
 
 LOG_MODULE("cairn");
@@ -21,14 +24,13 @@ LOG_MODULE("cairn");
 #define EXTENTS_AT_ONCE 8u
 #define DAMAGED_AT_ONCE 16u
 #define SAVE_NS (60 * NS_PER_SEC)
-#define PATH_ENTRIES_MAX 4096u
-#define PATH_DEPTH_MAX 32u
-#define PATH_ROOM 600u
-#define ALIGNMENT 4096u
 
+/* A file's, or what a dead reference refers to. */
 struct found_extent {
 	uint64_t ino;
 	struct cairn_extent e;
+	uint64_t newest; /* of the dead reference: its key's; 0: it is a file's */
+	struct cairn_ref ref;
 };
 
 struct cairn_scrub {
@@ -43,9 +45,7 @@ struct cairn_scrub {
 	struct cairn_scrub_record at; /* guarded by state_lock, for others see it */
 	/* The fiber's own. */
 	uint64_t began_ns, paced_bytes, saved_ns;
-	uint8_t *bytes;               /* of one extent */
-	struct file *file;            /* a segment's; NULL: none */
-	uint32_t segment;
+	struct cairn_reader reader;
 	struct found_extent extents[EXTENTS_AT_ONCE];
 	uint32_t n_extents;
 	struct meta_key damaged[DAMAGED_AT_ONCE];
@@ -88,69 +88,7 @@ static void load(struct cairn_scrub *s)
 		log_warn("the file of the last scrub's place is damaged: it is not gone on with");
 }
 
-/* ---- where something is, for people */
-
-struct name_search {
-	uint64_t dir, ino;
-	uint32_t n;
-	struct meta_key next;
-	char *name; /* room for OP_NAME_MAX + 1 */
-	bool more, found;
-};
-
-static bool match_ino(void *arg, const struct meta_record *r)
-{
-	struct name_search *q = arg;
-	struct cairn_entry e;
-	if (meta_key_first(r->key) != q->dir || r->key->size <= 8)
-		return false;
-	q->next = *r->key;
-	q->more = q->n++ % RECORDS_AT_ONCE == RECORDS_AT_ONCE - 1;
-	if (r->err || cairn_entry_decode(r->body, r->size, &e) || e.ino != q->ino)
-		return !q->more;
-	snprintf(q->name, OP_NAME_MAX + 1, "%.*s", (int)r->key->size - 8, (const char *)r->key->bytes + 8);
-	q->found = true;
-	return false;
-}
-
-/* Not in every directory: in a large one it would take too long. */
-static bool find_name(struct cairn *fs, uint64_t dir, uint64_t ino, char name[OP_NAME_MAX + 1])
-{
-	struct name_search q = {.dir = dir, .ino = ino, .next = meta_key_name(dir, "", 0), .name = name, .more = true};
-	while (q.more && !q.found && q.n < PATH_ENTRIES_MAX) {
-		q.more = false;
-		if (meta_inspect(fs->meta, META_ENTRIES, &q.next, match_ino, &q))
-			return false;
-	}
-	return q.found;
-}
-
-static uint64_t parent_of(struct cairn *fs, uint64_t ino)
-{
-	struct meta_key key = meta_key_number(ino);
-	uint8_t body[CAIRN_INODE_SIZE];
-	uint32_t size = sizeof(body);
-	struct cairn_inode inode;
-	int err = meta_get(fs->meta, META_INODES, &key, body, &size);
-	return err || cairn_inode_decode(body, size, &inode) ? 0 : inode.parent;
-}
-
-/* "" if it is not known. */
-static void find_path(struct cairn *fs, uint64_t ino, char path[PATH_ROOM])
-{
-	char name[OP_NAME_MAX + 1], longer[PATH_ROOM];
-	path[0] = '\0';
-	for (uint32_t depth = 0; ino && ino != CAIRN_ROOT_INODE; depth++) {
-		uint64_t parent = parent_of(fs, ino);
-		if (depth == PATH_DEPTH_MAX || parent == 0 || !find_name(fs, parent, ino, name) ||
-		    snprintf(longer, sizeof(longer), "/%s%s", name, path) >= (int)sizeof(longer)) {
-			path[0] = '\0';
-			return;
-		}
-		memcpy(path, longer, sizeof(longer));
-		ino = parent;
-	}
-}
+/* ---- damage */
 
 static void note_bad(struct cairn_scrub *s, const char *what, uint64_t n_records, uint64_t n_bytes)
 {
@@ -165,27 +103,41 @@ static void note_bad(struct cairn_scrub *s, const char *what, uint64_t n_records
 
 static bool has_inode(enum meta_table table)
 {
-	return table != META_SPACE && table != META_COUNTERS;
+	return table != META_SPACE && table != META_COUNTERS && table != META_QUOTAS && table < META_SNAPSHOTS;
 }
 
 static void note_record(struct cairn_scrub *s, const struct meta_key *key)
 {
 	enum meta_table table = s->at.table;
-	char hex[2 * 24 + 1] = "", path[PATH_ROOM], what[800];
+	char hex[2 * 24 + 1] = "", path[CAIRN_PATH_ROOM], what[800];
 	for (uint32_t i = 0; i < MIN(key->size, 24u); i++)
 		snprintf(hex + 2 * (size_t)i, 3, "%02x", key->bytes[i]);
 	uint64_t ino = !has_inode(table) ? 0 : meta_key_is_number(table) ? key->number : meta_key_first(key);
-	find_path(s->fs, ino, path);
+	cairn_path_of(s->fs->meta, ino, path);
 	snprintf(what, sizeof(what), "damaged record in table %s, key %s%s%s", meta_table_name(table), hex, *path ? ", of " : "", path);
 	note_bad(s, what, 1, 0);
 }
 
-static void note_block(struct cairn_scrub *s, const struct found_extent *x, uint64_t i)
+/* A name fits: it is the middle of a message that is cut at its end. */
+static void name_snapshot(struct cairn *fs, uint64_t id, char *text, size_t room)
 {
-	char path[PATH_ROOM], what[800];
-	find_path(s->fs, x->ino, path);
-	snprintf(what, sizeof(what), "damaged data in inode %llu%s%s at byte %llu, block %llu of the store", (unsigned long long)x->ino,
-	         *path ? ", " : "", path, (unsigned long long)(x->e.first + i) * CAIRN_BLOCK_SIZE,
+	struct cairn_snapshot *s;
+	text[0] = '\0';
+	pthread_mutex_lock(&fs->snapshots_lock);
+	LIST_FOREACH(s, &fs->snapshots, link)
+		if (s->s.id == id)
+			snprintf(text, room, "snapshot %s, ", s->s.name);
+	pthread_mutex_unlock(&fs->snapshots_lock);
+}
+
+/* In the store, or in a snapshot with its view. */
+static void note_block(struct cairn_scrub *s, const struct found_extent *x, uint64_t i, uint64_t snapshot, struct meta *meta)
+{
+	char path[CAIRN_PATH_ROOM], name[OP_NAME_MAX + 16], what[1200];
+	cairn_path_of(meta, x->ino, path);
+	name_snapshot(s->fs, snapshot, name, sizeof(name));
+	snprintf(what, sizeof(what), "damaged data in %sinode %llu%s%s at byte %llu, block %llu of the store", name,
+	         (unsigned long long)x->ino, *path ? ", " : "", path, (unsigned long long)(x->e.first + i) * CAIRN_BLOCK_SIZE,
 	         (unsigned long long)(x->e.place + i));
 	note_bad(s, what, 0, CAIRN_BLOCK_SIZE);
 }
@@ -208,6 +160,10 @@ static bool look_at(void *arg, const struct meta_record *r)
 		s->damaged[s->n_damaged++] = *r->key;
 	} else if (s->at.table == META_EXTENTS && cairn_extent_decode(r, &x->e) == 0 && x->e.kind == CAIRN_WRITTEN) {
 		x->ino = meta_key_first(r->key);
+		x->newest = 0;
+		s->n_extents++;
+	} else if (s->at.table == META_DEAD && cairn_dead_decode(r, &x->newest, &x->ref) == 0) {
+		x->ino = x->ref.ino;
 		s->n_extents++;
 	}
 	return true;
@@ -215,36 +171,22 @@ static bool look_at(void *arg, const struct meta_record *r)
 
 /* ---- data */
 
-static int open_segment(struct cairn_scrub *s, uint32_t segment)
-{
-	char name[16];
-	if (s->file && s->segment == segment)
-		return 0;
-	if (s->file)
-		file_close(TAKE(s->file));
-	snprintf(name, sizeof(name), "%08x", segment);
-	s->segment = segment;
-	int err = file_open(&s->file, s->fs->data_fd, name, O_RDONLY | O_DIRECT | O_CLOEXEC, 0);
-	if (err)
-		err = file_open(&s->file, s->fs->data_fd, name, O_RDONLY | O_CLOEXEC, 0);
-	if (err)
-		s->file = NULL;
-	return err;
-}
-
-static bool read_blocks(struct cairn_scrub *s, uint64_t place, uint64_t n, uint8_t *bytes)
-{
-	struct iovec iov = {bytes, n * CAIRN_BLOCK_SIZE};
-	uint64_t at = place % CAIRN_SEGMENT_BLOCKS * CAIRN_BLOCK_SIZE;
-	if (open_segment(s, (uint32_t)(place / CAIRN_SEGMENT_BLOCKS)))
-		return false;
-	return file_preadv(s->file, &iov, 1, at) == (ssize_t)iov.iov_len;
-}
-
 struct look_again {
 	const struct found_extent *x;
 	bool same;
 };
+
+/* As long as the dead reference is there its blocks are, too. */
+static bool compare_dead(void *arg, const struct meta_record *r)
+{
+	struct look_again *l = arg;
+	const struct cairn_ref *old = &l->x->ref;
+	struct cairn_ref ref;
+	uint64_t newest;
+	l->same = cairn_dead_decode(r, &newest, &ref) == 0 && newest == l->x->newest && ref.ino == old->ino && ref.block == old->block &&
+	          ref.place.first == old->place.first && ref.place.n == old->place.n && ref.born == old->born;
+	return false;
+}
 
 static bool compare(void *arg, const struct meta_record *r)
 {
@@ -260,30 +202,51 @@ static bool compare(void *arg, const struct meta_record *r)
 static bool is_still_there(struct cairn_scrub *s, const struct found_extent *x)
 {
 	struct look_again l = {.x = x};
-	struct meta_key key = meta_key_pair(x->ino, x->e.first);
-	return meta_scan(s->fs->meta, META_EXTENTS, &key, META_FROM, compare, &l) == 0 && l.same;
+	struct meta_key key = x->newest ? cairn_dead_key(x->newest, &x->ref) : meta_key_pair(x->ino, x->e.first);
+	enum meta_table table = x->newest ? META_DEAD : META_EXTENTS;
+	return meta_scan(s->fs->meta, table, &key, META_FROM, x->newest ? compare_dead : compare, &l) == 0 && l.same;
 }
 
 static bool is_bad(struct cairn_scrub *s, const struct found_extent *x, uint64_t i, bool was_read)
 {
-	uint8_t *bytes = s->bytes + i * CAIRN_BLOCK_SIZE;
-	if (was_read && cairn_block_sum(bytes) == x->e.sums[i])
+	if (was_read && cairn_reader_check(&s->reader, &x->e, i, true))
 		return false;
-	if (!is_still_there(s, x))
-		return false;
-	return (!read_blocks(s, x->e.place + i, 1, bytes) || cairn_block_sum(bytes) != x->e.sums[i]) && is_still_there(s, x);
+	return is_still_there(s, x) && !cairn_reader_check(&s->reader, &x->e, i, false) && is_still_there(s, x);
 }
 
-static void verify(struct cairn_scrub *s, const struct found_extent *x)
+static void verify(struct cairn_scrub *s, const struct found_extent *x, uint64_t snapshot, struct meta *meta)
 {
-	bool was_read = read_blocks(s, x->e.place, x->e.n, s->bytes);
+	bool was_read = cairn_reader_read(&s->reader, x->e.place, x->e.n, 0);
 	for (uint64_t i = 0; i < x->e.n; i++)
 		if (is_bad(s, x, i, was_read))
-			note_block(s, x, i);
+			note_block(s, x, i, snapshot, meta);
 	s->n_bytes += x->e.n * CAIRN_BLOCK_SIZE;
 	spin_lock(&s->state_lock);
 	s->at.state.done_bytes += x->e.n * CAIRN_BLOCK_SIZE;
 	spin_unlock(&s->state_lock);
+}
+
+/* The newest snapshot that has the blocks tells their checksums. If there is none any more they are about to be given back. */
+static int verify_held(struct cairn_scrub *s, struct found_extent *x)
+{
+	CLEANUP_FREE uint64_t *living = NULL;
+	struct meta *view;
+	uint32_t n;
+	int err = cairn_snapshots_living(s->fs, &living, &n);
+	uint64_t at = err ? 0 : cairn_newest_of(living, n, x->ref.born, x->newest);
+	if (!at)
+		return err;
+	err = meta_view(s->fs->meta, at, &view);
+	if (err)
+		return err;
+	for (uint64_t block = x->ref.block; !err;) {
+		err = cairn_held_next(view, &x->ref, &block, &x->e);
+		if (!err)
+			verify(s, x, at, view);
+	}
+	meta_close(view);
+	/* A damaged record is found as such. */
+	return err == ERR_NOENT || err == ERR_IO ? 0 : err;
 }
 
 /* ---- the run */
@@ -317,9 +280,13 @@ static int step(struct cairn_scrub *s)
 	for (uint32_t i = 0; i < s->n_damaged; i++)
 		note_record(s, &s->damaged[i]);
 	for (uint32_t i = 0; i < s->n_extents; i++)
-		verify(s, &s->extents[i]);
-	move_on(s);
-	return 0;
+		if (s->extents[i].newest)
+			err = err ? err : verify_held(s, &s->extents[i]);
+		else
+			verify(s, &s->extents[i], 0, s->fs->meta);
+	if (!err)
+		move_on(s);
+	return err;
 }
 
 /* Lets others have their turn, and the disk its rest. False: it is to end. */
@@ -383,8 +350,7 @@ static void run(void *arg)
 	s->paced_bytes = s->n_bytes = 0;
 	while (!err && s->at.table < META_N_TABLES && pace(s))
 		err = step(s);
-	if (s->file)
-		file_close(TAKE(s->file));
+	cairn_reader_fini(&s->reader);
 	end_run(s, err);
 	fiber_join_done(&s->fiber);
 }
@@ -392,15 +358,15 @@ static void run(void *arg)
 /* With the lock held. */
 static int start_fiber(struct cairn_scrub *s)
 {
-	if (!s->bytes)
-		s->bytes = aligned_alloc(ALIGNMENT, (size_t)CAIRN_EXTENT_MAX * CAIRN_BLOCK_SIZE);
-	if (!s->bytes)
-		return ERR_NOMEM;
+	int err = cairn_reader_init(&s->reader, s->fs->data_fd, true);
+	if (err)
+		return err;
 	s->wanted = SCRUB_START;
 	s->runs = true;
 	fiber_join_add(&s->fiber, 1);
-	int err = fiber_start(loop_current(), run, s);
+	err = fiber_start(loop_current(), run, s);
 	if (err) {
+		cairn_reader_fini(&s->reader);
 		s->runs = false;
 		fiber_join_done(&s->fiber);
 	}
@@ -497,6 +463,5 @@ void cairn_scrub_close(struct cairn *fs)
 	fiber_cond_broadcast(&s->wake);
 	fiber_mutex_unlock(&s->lock);
 	fiber_join_wait(&s->fiber);
-	free(s->bytes);
 	free(s);
 }

@@ -5,50 +5,13 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "base/cursor.h"
 #include "base/log.h"
 
 LOG_MODULE("cairn");
 
 #define SNAPSHOTS_MAX 4096u
-#define RECORD_HEAD 24u
 #define IDLE_NODES_MAX 4096u
 #define FILEID_BITS 44 /* of the inode's number; above is what tells snapshots apart */
-
-/* ---- records */
-
-void cairn_snapshot_put(struct meta_txn *txn, const struct vfs_snapshot *s)
-{
-	struct meta_key key = meta_key_number(s->id);
-	uint8_t body[RECORD_HEAD + OP_NAME_MAX];
-	uint32_t size = (uint32_t)strlen(s->name);
-	struct cursor c;
-	cursor_init(&c, body, sizeof(body));
-	cursor_put_le64(&c, (uint64_t)s->time.sec);
-	cursor_put_le32(&c, s->time.nsec);
-	cursor_put_le32(&c, s->state);
-	cursor_put_le32(&c, size);
-	cursor_put_le32(&c, 0);
-	cursor_put_bytes(&c, s->name, size);
-	meta_put(txn, META_SNAPSHOTS, &key, body, (uint32_t)cursor_used(&c));
-}
-
-static int decode(const struct meta_record *r, struct vfs_snapshot *s)
-{
-	struct cursor c;
-	cursor_init(&c, (void *)r->body, r->size);
-	s->id = r->key->number;
-	s->time.sec = (int64_t)cursor_le64(&c);
-	s->time.nsec = cursor_le32(&c);
-	s->state = cursor_le32(&c);
-	uint32_t size = cursor_le32(&c);
-	cursor_skip(&c, 4);
-	const uint8_t *name = cursor_bytes(&c, MIN(size, (uint32_t)OP_NAME_MAX));
-	if (cursor_failed(&c) || size > OP_NAME_MAX || s->state > SNAPSHOT_DELETING)
-		return ERR_IO;
-	memcpy(s->name, name, size);
-	return 0;
-}
 
 /* ---- the list */
 
@@ -73,7 +36,7 @@ static bool find_one(void *arg, const struct meta_record *r)
 {
 	struct finding *f = arg;
 	struct vfs_snapshot s = {.id = 0};
-	f->err = decode(r, &s);
+	f->err = cairn_snapshot_decode(r, &s);
 	if (!f->err && !add(f->fs, &s))
 		f->err = ERR_NOMEM;
 	return !f->err;

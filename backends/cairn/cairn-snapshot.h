@@ -24,8 +24,9 @@ void cairn_snapshots_fini(struct cairn *fs);
 int cairn_snapshot_create(struct vfs_mount *m, const struct vfs_name *name, struct vfs_snapshot *made);
 int cairn_snapshot_list(struct vfs_mount *m, vfs_snapshot_fn *fn, void *arg);
 int cairn_snapshot_remove(struct vfs_mount *m, const struct vfs_name *name);
-/* cairn_snapshot_put() - its record, as it is to be stored. */
+/* cairn_snapshot_put() - its record, as it is to be stored. cairn_snapshot_decode() - ERR_IO: none may be like that. */
 void cairn_snapshot_put(struct meta_txn *txn, const struct vfs_snapshot *s);
+int cairn_snapshot_decode(const struct meta_record *r, struct vfs_snapshot *s);
 /* cairn_snapshot_named() - the root of the one of that name, with a reference. ERR_NOENT. */
 int cairn_snapshot_named(struct cairn *fs, const struct vfs_name *name, struct vfs_node **root);
 /* cairn_snapshot_node() - the node of an inode in the snapshot of that id. ERR_STALE. */
@@ -46,6 +47,7 @@ bool cairn_snapshot_unused(struct cairn *fs, struct cairn_snapshot *s);
 /* ---- cairn-record.c */
 
 /* cairn_put_dead() - a reference that ended and belongs to snapshots up to that one. */
+struct meta_key cairn_dead_key(uint64_t newest, const struct cairn_ref *ref);
 void cairn_put_dead(struct meta_txn *txn, uint64_t newest, const struct cairn_ref *ref);
 int cairn_dead_decode(const struct meta_record *r, uint64_t *newest, struct cairn_ref *ref);
 
@@ -54,6 +56,18 @@ int cairn_dead_decode(const struct meta_record *r, uint64_t *newest, struct cair
 /* cairn_purge_some() - a bounded part of that; false: nothing is left to do now. Parks. For the background worker. */
 bool cairn_purge_some(struct cairn *fs);
 void cairn_purge_fini(struct cairn *fs);
+
+/* ---- cairn-undo.c */
+
+/* Now and then: how many of about how many records were looked at. */
+typedef void cairn_undo_fn(void *arg, uint64_t done, uint64_t total);
+/*
+ * cairn_undo() - makes all records those of the snapshot of that batch, in transactions of bounded size; references are
+ * counted along. Nobody else changes anything. progress may be NULL. Parks. cairn_undo_mark() - that this is under way, with its
+ * batch; with 0, that it is done: a new epoch.
+ */
+int cairn_undo(struct cairn *fs, uint64_t at, cairn_undo_fn *progress, void *arg);
+int cairn_undo_mark(struct cairn *fs, uint64_t at);
 
 /* ---- cairn-rollback.c */
 

@@ -510,9 +510,20 @@ int cairn_set_acl(struct vfs_node *node, const struct acl *acl, uint32_t mode);
 int cairn_load_acl(struct cairn *fs, uint64_t ino, struct acl **acl);
 void cairn_put_acl(struct meta_txn *txn, uint64_t ino, const struct acl *acl);
 
-/* ---- cairn-quota.c */
+/* ---- cairn-usage.c */
+
+#define CAIRN_USAGE_FIRST (1ULL << 40) /* of the keys of counters */
+#define CAIRN_USAGE_KIND_SHIFT 36
+#define CAIRN_USAGE_INODES (1ULL << 35)
 
 struct cairn_ids cairn_ids(const struct cairn_inode *inode);
+uint64_t cairn_usage_key(uint32_t kind, uint32_t id);
+/* cairn_usage_counts() - nothing counts for no project. cairn_usage_add() - to the counters of bytes and of inodes. */
+bool cairn_usage_counts(uint32_t kind, uint32_t id);
+void cairn_usage_add(struct meta_txn *txn, uint32_t kind, uint32_t id, int64_t blocks, int64_t inodes);
+
+/* ---- cairn-quota.c */
+
 int cairn_quota_load(struct cairn *fs);
 int cairn_get_quota(struct vfs_mount *m, struct op_quota *q, bool next);
 int cairn_set_quota(struct vfs_mount *m, const struct op_quota *q);

@@ -29,12 +29,23 @@ static void print_finding(const struct check_options *o, const struct check_find
 	putchar('\n');
 }
 
+static void print_rollback(const struct check_report *r)
+{
+	const char *name = *r->rollback_to ? r->rollback_to : "that is not known";
+	if (r->rollback == CHECK_ROLLBACK_GOING_ON)
+		printf("The store is being rolled back to snapshot %s: names, inodes and counts were not checked. "
+		       "The next start ends that, as -p or -y does.\n", name);
+	else if (r->rollback == CHECK_ROLLBACK_ENDED)
+		printf("Rolling back to snapshot %s was ended.\n", name);
+}
+
 void report_text(const struct check_options *o, const struct check_report *r)
 {
 	for (uint32_t i = 0; i < r->n_kept; i++)
 		print_finding(o, &r->findings[i]);
 	if (r->n_found > r->n_kept)
 		printf("and %llu more\n", (unsigned long long)(r->n_found - r->n_kept));
+	print_rollback(r);
 	printf("%s: %llu inodes, %llu of them directories, %llu blocks of data%s; ", o->path, (unsigned long long)r->n_inodes,
 	       (unsigned long long)r->n_directories, (unsigned long long)r->n_blocks, o->data ? ", all read" : "");
 	if (r->n_found == 0)
@@ -65,6 +76,16 @@ static void put_finding(struct json *j, const struct check_finding *f)
 	json_end(j);
 }
 
+static void put_rollback(struct json *j, const struct check_report *r)
+{
+	if (r->rollback == CHECK_ROLLBACK_NONE)
+		return;
+	json_object(j, "rollback");
+	json_str(j, "snapshot", r->rollback_to);
+	json_str(j, "state", r->rollback == CHECK_ROLLBACK_ENDED ? "ended" : "going on");
+	json_end(j);
+}
+
 static void put_counts(struct json *j, const struct check_report *r)
 {
 	json_u64(j, "found", r->n_found);
@@ -89,6 +110,7 @@ void report_json(const struct check_options *o, const struct check_report *r, in
 	json_str(&j, "mode", modes[o->repair]);
 	json_bool(&j, "data", o->data);
 	json_i64(&j, "status", status);
+	put_rollback(&j, r);
 	put_counts(&j, r);
 	json_array(&j, "findings");
 	for (uint32_t i = 0; i < r->n_kept; i++)
