@@ -14,6 +14,7 @@ LOG_MODULE("cairn");
 #define PERIOD_NS NS_PER_SEC
 #define FLUSHES_MAX 32u            /* nodes that are stored at once */
 #define PAUSE_NS (100 * NS_PER_MS) /* after a failure */
+#define WRITES_MAX 3               /* of what was lost in a sync */
 #define TRIES 64                   /* nodes that are looked at for one that nobody holds */
 
 struct flush {
@@ -190,14 +191,21 @@ static void show(struct flush *f)
 	cairn_refund(f->fs, cairn_ranges_total(&f->freed) + dropped - (f->n_made - unwritten));
 }
 
-static int flush_locked(struct flush *f)
+/* What the host could not write it forgets: to sync again would say nothing, so it is written again, ERR_AGAIN. */
+static int make_durable(struct flush *f)
 {
-	int err = build(f);
-	if (!err && !f->durable)
-		err = cairn_blocks_sync(f->fs, &f->made);
+	int err = f->durable ? 0 : cairn_blocks_sync(f->fs, &f->made);
 	/* What was written ahead may have been lost in somebody else's sync. */
 	if (!err && f->made.n && f->n->n_lost != f->fs->n_lost)
 		err = ERR_IO;
+	return err == ERR_IO ? ERR_AGAIN : err;
+}
+
+static int flush_locked(struct flush *f)
+{
+	int err = build(f);
+	if (!err)
+		err = make_durable(f);
 	if (err)
 		meta_abandon(&f->txn);
 	else
@@ -210,20 +218,6 @@ static int flush_locked(struct flush *f)
 	return err;
 }
 
-static int flush_node(struct flush *f)
-{
-	struct cairn_node *n = f->n;
-	n->changed = false;
-	f->refs.alone = n->shares;
-	f->inode = cairn_inode_stored(n);
-	meta_begin(&f->txn);
-	int err = flush_locked(f);
-	if (err)
-		n->changed = true;
-	n->shares = f->refs.alone;
-	return err;
-}
-
 static void flush_fini(struct flush *f)
 {
 	cairn_refs_fini(&f->refs);
@@ -232,24 +226,49 @@ static void flush_fini(struct flush *f)
 	cairn_ranges_fini(&f->freed);
 }
 
-int cairn_flush(struct cairn_node *n, const struct cairn_change *change)
+static int flush_once(struct cairn_node *n, const struct cairn_change *change)
 {
 	struct flush f = {.n = n, .fs = cairn_of(n), .change = change};
-	fiber_mutex_lock(&n->flush_lock);
-	int err = flush_node(&f);
-	fiber_mutex_unlock(&n->flush_lock);
+	n->changed = false;
+	f.refs.alone = n->shares;
+	f.inode = cairn_inode_stored(n);
+	meta_begin(&f.txn);
+	int err = flush_locked(&f);
+	if (err)
+		n->changed = true;
+	n->shares = f.refs.alone;
 	flush_fini(&f);
+	return err;
+}
+
+/* With flush_lock. On a full host what frees takes spare blocks. */
+static int flush_node(struct cairn_node *n, const struct cairn_change *change)
+{
+	int err = ERR_AGAIN;
+	for (int i = 0; i < WRITES_MAX && err == ERR_AGAIN; i++)
+		err = flush_once(n, change);
+	if (err == ERR_NOSPC && change && change->frees) {
+		n->use_spare = true;
+		err = flush_once(n, change);
+		n->use_spare = false;
+	}
+	return err == ERR_AGAIN ? ERR_IO : err;
+}
+
+int cairn_flush(struct cairn_node *n, const struct cairn_change *change)
+{
+	fiber_mutex_lock(&n->flush_lock);
+	int err = flush_node(n, change);
+	fiber_mutex_unlock(&n->flush_lock);
 	return err;
 }
 
 /* Whoever comes while another flushes finds that it was done for both. */
 int cairn_flush_dirty(struct cairn_node *n)
 {
-	struct flush f = {.n = n, .fs = cairn_of(n)};
 	fiber_mutex_lock(&n->flush_lock);
-	int err = n->n_dirty || n->changed ? flush_node(&f) : 0;
+	int err = n->n_dirty || n->changed ? flush_node(n, NULL) : 0;
 	fiber_mutex_unlock(&n->flush_lock);
-	flush_fini(&f);
 	return err;
 }
 
@@ -290,6 +309,7 @@ static void end_flush(struct cairn *fs, uint32_t phase, int err)
 	fiber_mutex_lock(&fs->flushed_lock);
 	spin_lock(&fs->dirty_lock);
 	fs->n_flush_errors += err != 0;
+	fs->flush_err = err;
 	bool last = --fs->n_flushing[phase] == 0;
 	spin_unlock(&fs->dirty_lock);
 	if (last)
@@ -317,10 +337,11 @@ static int flush_one(struct cairn_node *n, uint32_t phase)
 	struct cairn *fs = cairn_of(n);
 	int err = cairn_flush_dirty(n);
 	fiber_rwlock_rdunlock(vfs_node_lock(node));
-	if (err) {
+	/* It is tried again and again; only the first time is news. */
+	if (err && err != __atomic_load_n(&fs->flush_err, __ATOMIC_RELAXED))
 		log_error("inode %llu: %s; its data stays in memory", (unsigned long long)cairn_ino(n), err_text(err));
+	if (err)
 		cairn_queue(n);
-	}
 	end_flush(fs, phase, err);
 	vfs_node_put(node);
 	return err;
@@ -341,7 +362,7 @@ int cairn_flush_all(struct cairn *fs)
 	}
 	if (!err) {
 		wait_for_flushes(fs);
-		err = fs->n_flush_errors == n_errors ? 0 : ERR_IO;
+		err = fs->n_flush_errors == n_errors ? 0 : fs->flush_err ? fs->flush_err : ERR_IO;
 	}
 	fiber_mutex_unlock(&fs->flush_all_lock);
 	return err;
@@ -413,6 +434,8 @@ static void work(void *arg)
 		bool did = flush_some(fs);
 		did = cairn_reclaim_some(fs) || did;
 		did = cairn_purge_some(fs) || did;
+		did = cairn_host_room(fs) || did;
+		cairn_spare_fill(fs);
 		fiber_mutex_lock(&fs->work_lock);
 		if (did || fs->stopping)
 			continue;
@@ -426,8 +449,8 @@ static void work(void *arg)
 
 bool cairn_make_room(struct cairn *fs, uint64_t wait_ns)
 {
-	uint64_t until = loop_now_ns(loop_current()) + wait_ns, before = fs->n_orphans;
-	if (before == 0 || fs->mount->read_only)
+	uint64_t until = loop_now_ns(loop_current()) + wait_ns, before = fs->n_orphans, n_rooms = fs->n_rooms;
+	if ((before == 0 && !fs->wants_room) || fs->mount->read_only)
 		return false;
 	fiber_mutex_lock(&fs->work_lock);
 	/* A round that is under way may have passed by what was just removed. */
@@ -437,7 +460,8 @@ bool cairn_make_room(struct cairn *fs, uint64_t wait_ns)
 			break;
 	}
 	fiber_mutex_unlock(&fs->work_lock);
-	return fs->n_orphans < before;
+	meta_refresh(fs->meta, 0);
+	return fs->n_orphans < before || fs->n_rooms != n_rooms;
 }
 
 int cairn_work_start(struct cairn *fs)

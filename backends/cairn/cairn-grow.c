@@ -67,6 +67,8 @@ void cairn_stats(struct vfs_mount *m, backend_stat_fn *emit, void *arg)
 	emit(arg, "tables_bytes", sizes.tables_bytes);
 	emit(arg, "tables_max_bytes", fs->super.meta_size);
 	emit(arg, "host_free_bytes", meta.host_free);
+	emit(arg, "host_full", meta.full);
+	emit(arg, "spare_bytes", fs->n_spare * CAIRN_BLOCK_SIZE);
 	emit(arg, "commits", meta.n_commits);
 	emit(arg, "batches", meta.n_batches);
 	emit(arg, "overlay_bytes", sizes.overlay_bytes);

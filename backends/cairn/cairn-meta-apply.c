@@ -4,7 +4,6 @@
  * it is done in pieces: the journal still has all of it until the last piece is in.
  */
 #include <string.h>
-#include <sys/statvfs.h>
 
 #include "backends/cairn/cairn-meta-impl.h"
 #include "base/cursor.h"
@@ -13,10 +12,6 @@
 
 LOG_MODULE("cairn");
 
-#define PAGE_SIZE 4096u
-#define RESERVE_SHARE 64 /* of the tables' room, for what frees */
-#define RESERVE_PAGES_MIN 256u
-#define RESERVE_PAGES_MAX 16384u
 #define PIECE_MIN 64u
 #define TICK_NS NS_PER_SEC
 #define AGE_NS (5 * NS_PER_SEC)
@@ -145,61 +140,6 @@ static int apply_job(void *arg)
 	return meta_error(rc);
 }
 
-/* ---- room */
-
-uint64_t meta_reserve(const struct meta *m)
-{
-	uint64_t reserve = MAX(m->cfg.size_max / PAGE_SIZE / RESERVE_SHARE, (uint64_t)RESERVE_PAGES_MIN);
-	return MIN(reserve, (uint64_t)RESERVE_PAGES_MAX);
-}
-
-/* Pages on the free list: a walk of it, which LMDB lets readers make; so only when the file is nearly as large as it may be. */
-static uint64_t free_pages(MDB_env *env)
-{
-	MDB_cursor *cursor;
-	MDB_txn *txn;
-	MDB_val k, v;
-	uint64_t n = 0;
-	if (mdb_txn_begin(env, NULL, MDB_RDONLY, &txn))
-		return 0;
-	if (mdb_cursor_open(txn, 0, &cursor)) {
-		mdb_txn_abort(txn);
-		return 0;
-	}
-	while (mdb_cursor_get(cursor, &k, &v, MDB_NEXT) == 0) {
-		size_t count;
-		memcpy(&count, v.mv_data, sizeof(count));
-		n += count;
-	}
-	mdb_cursor_close(cursor);
-	mdb_txn_abort(txn);
-	return n;
-}
-
-void meta_look_at_host(struct meta *m)
-{
-	struct statvfs st;
-	if (fstatvfs(m->dir_fd, &st))
-		return;
-	m->host_free = (uint64_t)st.f_bavail * st.f_frsize;
-	m->host_total = (uint64_t)st.f_blocks * st.f_frsize;
-}
-
-void meta_measure(struct meta *m)
-{
-	MDB_envinfo info;
-	uint64_t left = 0, reserve = meta_reserve(m), enough = 2 * reserve + 8 * m->overlay_max / PAGE_SIZE;
-	meta_look_at_host(m);
-	if (mdb_env_info(m->env, &info) == 0) {
-		uint64_t max = info.me_mapsize / PAGE_SIZE, used = info.me_last_pgno + 1;
-		left = max - MIN(max, used);
-		if (left < enough)
-			left += free_pages(m->env);
-	}
-	m->pages_left = left;
-	m->full = left < reserve || m->host_free < m->cfg.reserve;
-}
-
 /* ---- the overlay */
 
 static void drop(struct meta *m, uint64_t batch)
@@ -289,7 +229,7 @@ static bool has_work(struct meta *m, bool *later)
 	pthread_rwlock_rdlock(&m->state);
 	bool mine = m->applying && !m->leader_applies && !m->stuck;
 	bool work = mine || (m->turning && !m->applying);
-	*later = m->active->n_records || m->stuck;
+	*later = m->active->n_records || m->stuck || m->full;
 	pthread_rwlock_unlock(&m->state);
 	return work && !m->failed;
 }
@@ -313,8 +253,12 @@ static void run(void *arg)
 {
 	struct meta *m = arg;
 	while (!m->stopping) {
-		if (await_work(m))
+		if (await_work(m)) {
 			age(m);
+			/* The host's space is others' too: they may have given back some. */
+			if (m->full)
+				meta_make_room(m, 0);
+		}
 		turn(m);
 		apply_turned(m);
 	}

@@ -24,6 +24,9 @@
 
 #define META_READERS_MAX 256
 #define META_COUNTERS_MAX 64u
+#define META_TABLES_NAME "data.mdb"
+#define META_OVERLAY_MIN (64ULL << 10)
+#define META_HOST_SHARE 256u /* of the host's bytes, what an overlay may take at most */
 
 struct meta {
 	MDB_env *env;
@@ -33,6 +36,7 @@ struct meta {
 	uint64_t at;
 	_Atomic uint64_t keep;              /* records of this batch and before belong to a snapshot; 0: none do */
 	int dir_fd;
+	int room_fd;                        /* of the tables' file, to allocate its pages */
 	struct spinlock reader_lock;
 	MDB_txn *readers[META_READERS_MAX]; /* reset, ready to be renewed */
 	uint32_t n_readers;
@@ -72,12 +76,17 @@ struct meta {
 
 	_Atomic uint64_t n_batches;
 	_Atomic uint64_t n_commits;
+	pthread_mutex_t room_lock;          /* guards the next one; leaf */
+	uint64_t allocated_pages;           /* of the tables' file */
+	_Atomic uint64_t used_pages;        /* of those, when last measured */
+	_Atomic bool host_refuses;          /* it cannot allocate ahead */
 	_Atomic uint64_t pages_left;        /* of the tables' room, when last applied */
 	_Atomic uint64_t host_free;
 	_Atomic uint64_t host_total;
 	_Atomic bool full;
 	bool salvaged;                      /* the journal could not be gone on with */
-	uint64_t looked_ns;                 /* when host_free was taken; the writer's */
+	_Atomic uint64_t looked_ns;         /* when host_free was taken */
+	_Atomic uint64_t measured_ns;       /* when meta_make_room() was wanted last */
 };
 
 enum meta_change_kind { META_PUT = 1, META_DELETE, META_ADD, META_SET };
@@ -124,9 +133,6 @@ void meta_fail(struct meta *m, const char *what, int err);
 int meta_apply(struct meta *m, const struct journal_place *end, bool whole);
 int meta_applier_start(struct meta *m);
 void meta_applier_stop(struct meta *m); /* parks */
-/* meta_measure() - room in the tables and on the host. meta_look_at_host() - on the host only. Both block. */
-void meta_measure(struct meta *m);
-void meta_look_at_host(struct meta *m);
 /* Puts a record with its header and checksum; LMDB's error. */
 struct meta_value {
 	const uint8_t *body;
@@ -135,6 +141,14 @@ struct meta_value {
 };
 
 int meta_put_value(struct meta *m, MDB_txn *txn, enum meta_table table, const struct meta_key *key, const struct meta_value *value);
+
+/* ---- cairn-meta-room.c */
+
+/* meta_room_open() - once LMDB is open. Blocks. */
+int meta_room_open(struct meta *m);
+/* meta_measure() - room in the tables, of which more is allocated if need be, and on the host. meta_look_at_host() - on the host only. Both block. */
+void meta_measure(struct meta *m);
+void meta_look_at_host(struct meta *m);
 /* meta_reserve() - pages kept for what frees. */
 uint64_t meta_reserve(const struct meta *m);
 

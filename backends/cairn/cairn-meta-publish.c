@@ -185,7 +185,7 @@ static bool has_room(struct meta *m, const struct meta_txn *txn)
 	uint64_t reserve = txn->frees ? 0 : meta_reserve(m);
 	if (m->pages_left < pages + reserve)
 		return false;
-	return txn->frees || m->host_free >= m->cfg.reserve + 2 * bytes;
+	return txn->frees || !m->host_refuses || m->host_free >= m->cfg.reserve + 2 * bytes;
 }
 
 /* 0, an error, or ERR_AGAIN: once something was applied; ERR_DELAY: once the gathered batch was taken. */
@@ -242,11 +242,19 @@ int meta_submit(struct meta *m, struct meta_txn *txn, uint64_t *batch)
 	*batch = 0;
 	if (!err && m->cfg.read_only)
 		err = ERR_ROFS;
+	bool asked = false;
 	while (!err && txn->n_changes) {
 		err = try_publish(m, txn, batch);
-		if (err != ERR_AGAIN && err != ERR_DELAY)
+		if (err == ERR_NOSPC && !asked) {
+			/* The host may have more by now. */
+			asked = true;
+			meta_make_room(m, META_LOOK_NS);
+			err = 0;
+		} else if (err == ERR_AGAIN || err == ERR_DELAY) {
+			err = make_way(m, err, *batch);
+		} else {
 			break;
-		err = make_way(m, err, *batch);
+		}
 	}
 	bytes_fini(&txn->changes);
 	return err == ERR_OVERFLOW ? ERR_NOSPC : err;

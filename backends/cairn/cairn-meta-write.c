@@ -8,8 +8,6 @@
 
 LOG_MODULE("cairn");
 
-#define LOOK_NS (10 * NS_PER_MS) /* between two looks at the host's free space */
-
 void meta_fail(struct meta *m, const char *what, int err)
 {
 	if (m->failed)
@@ -114,15 +112,6 @@ static int write_taken(struct meta *m, const struct taking *t)
 	return err;
 }
 
-static void look_at_host(struct meta *m)
-{
-	uint64_t now = loop_now_ns(loop_current());
-	if (now - m->looked_ns < LOOK_NS)
-		return;
-	m->looked_ns = now;
-	meta_look_at_host(m);
-}
-
 /* Another overlay may be dropped meanwhile: that takes no more than state. */
 static bool ends_applying(struct meta *m, uint64_t batch)
 {
@@ -139,7 +128,7 @@ static void lead(struct meta *m)
 	m->writing = true;
 	int err = take_or_wait(m, &t);
 	fiber_mutex_unlock(&m->lock);
-	look_at_host(m);
+	meta_refresh(m, META_LOOK_NS);
 	if (!err)
 		err = write_taken(m, &t);
 	fiber_mutex_lock(&m->lock);

@@ -18,11 +18,9 @@
 LOG_MODULE("cairn");
 
 #define FILE_MODE 0600
-#define TABLES_NAME "data.mdb"
 #define TABLES_NEW "data.new"
 #define META_PATH_MAX 4096
 #define OVERLAY_MAX (8ULL << 20) /* of each of two */
-#define OVERLAY_MIN (64ULL << 10)
 #define OVERLAY_SHARE 64 /* of the room for tables */
 #define PAGE_BYTES 4096u
 #define FLAGS (MDB_NORDAHEAD | MDB_NOTLS | MDB_NOMEMINIT)
@@ -287,7 +285,7 @@ static int make_env(struct meta *m)
 {
 	char path[META_PATH_MAX];
 	MDB_env *env;
-	if (faccessat(m->dir_fd, TABLES_NAME, F_OK, 0) == 0 || errno != ENOENT)
+	if (faccessat(m->dir_fd, META_TABLES_NAME, F_OK, 0) == 0 || errno != ENOENT)
 		return 0;
 	if (snprintf(path, sizeof(path), "%s/%s", m->cfg.dir, TABLES_NEW) >= (int)sizeof(path))
 		return ERR_NAMETOOLONG;
@@ -302,7 +300,7 @@ static int make_env(struct meta *m)
 	mdb_env_close(env);
 	if (rc)
 		return meta_error(rc);
-	return renameat(m->dir_fd, TABLES_NEW, m->dir_fd, TABLES_NAME) ? err_from_errno(errno) : 0;
+	return renameat(m->dir_fd, TABLES_NEW, m->dir_fd, META_TABLES_NAME) ? err_from_errno(errno) : 0;
 }
 
 static int open_env(struct meta *m)
@@ -328,6 +326,8 @@ static int open_job(void *arg)
 	struct meta *m = arg;
 	m->dir_fd = open(m->cfg.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	int err = m->dir_fd < 0 ? err_from_errno(errno) : open_env(m);
+	if (!err)
+		err = meta_room_open(m);
 	if (!err)
 		meta_measure(m);
 	return err;
@@ -443,12 +443,13 @@ static void init(struct meta *m, const struct meta_config *cfg)
 {
 	m->cfg = *cfg;
 	m->cfg.dir = strdup(cfg->dir);
-	m->dir_fd = -1;
+	m->dir_fd = m->room_fd = -1;
 	m->active = &m->overlays[0];
 	m->batch = 1;
 	m->overlay_max = MIN(cfg->size_max / OVERLAY_SHARE, OVERLAY_MAX);
-	m->overlay_max = MAX(m->overlay_max, OVERLAY_MIN);
+	m->overlay_max = MAX(m->overlay_max, META_OVERLAY_MIN);
 	pthread_rwlock_init(&m->state, NULL);
+	pthread_mutex_init(&m->room_lock, NULL);
 	meta_counters_init(m);
 }
 
@@ -485,6 +486,8 @@ static int close_job(void *arg)
 		mdb_txn_abort(m->readers[i]);
 	if (m->env)
 		mdb_env_close(m->env);
+	if (m->room_fd >= 0)
+		close(m->room_fd);
 	if (m->dir_fd >= 0)
 		close(m->dir_fd);
 	return 0;
@@ -508,6 +511,7 @@ void meta_close(struct meta *m)
 	for (size_t i = 0; i < ARRAY_SIZE(m->overlays); i++)
 		overlay_fini(&m->overlays[i]);
 	pthread_rwlock_destroy(&m->state);
+	pthread_mutex_destroy(&m->room_lock);
 	meta_counters_fini(m);
 	free((void *)m->cfg.dir);
 	free(m);

@@ -72,7 +72,7 @@ struct meta_key {
 struct meta_config {
 	const char *dir;     /* exists; the journal lies in the directory above */
 	uint64_t size_max;   /* bytes that the tables may take, a reserve for deleting included */
-	uint64_t reserve;    /* bytes of the host's file system below which only what frees is accepted */
+	uint64_t reserve;    /* bytes of the host's file system below which only what frees is accepted, if none can be allocated ahead */
 	bool read_only;
 	bool salvage;        /* opens also when counters or the journal are damaged, with what can be told */
 };
@@ -206,12 +206,17 @@ bool meta_is_versioned(enum meta_table table);
 struct meta_stats {
 	uint64_t n_batches;
 	uint64_t n_commits;
-	uint64_t host_free; /* bytes, as of the last batch */
+	uint64_t host_free; /* bytes, as of the last batch or meta_refresh() */
 	uint64_t host_total;
 	bool full; /* only what frees was accepted then */
 };
 
 void meta_stats(struct meta *meta, struct meta_stats *stats);
+#define META_LOOK_NS (10 * NS_PER_MS)
+/* meta_refresh() - host_free is not older than that. */
+void meta_refresh(struct meta *meta, uint64_t age_ns);
+/* meta_make_room() - nor is full: what the host has may have become more. Parks. */
+void meta_make_room(struct meta *meta, uint64_t age_ns);
 
 struct meta_sizes {
 	uint64_t tables_bytes;  /* that the tables' file takes */

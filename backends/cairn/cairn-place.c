@@ -74,7 +74,8 @@ static int take_room(struct placer *w)
 	if (w->room.n)
 		return 0;
 	start_writing(w);
-	int err = cairn_alloc(cairn_of(w->n), w->left, &w->room);
+	struct cairn *fs = cairn_of(w->n);
+	int err = w->n->use_spare ? cairn_spare_take(fs, w->left, &w->room) : cairn_alloc(fs, w->left, &w->room);
 	w->left -= err ? 0 : w->room.n;
 	return err;
 }

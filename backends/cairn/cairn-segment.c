@@ -16,42 +16,9 @@ LOG_MODULE("cairn");
 
 #define SEGMENTS_MAX (1u << 18)
 #define WORDS (CAIRN_SEGMENT_BLOCKS / 64)
-#define DISCARD_MIN 16u /* blocks */
+#define FREE_RUNS_MAX 64u      /* that are taken at once, and blocks in them */
+#define FREE_BLOCKS_MAX 8192u
 #define DIRECT_MIN (256u << 10) /* bytes of a write that is worth waiting for the disk */
-#define HOST_RESERVE (64ULL << 20) /* bytes of the host's file system that writers leave */
-
-/* ---- the budget */
-
-/* Bytes that are accepted must find room for their extents too. */
-static bool fits_host(struct cairn *fs, uint64_t n)
-{
-	struct meta_stats st;
-	meta_stats(fs->meta, &st);
-	return !st.full && st.host_free >= HOST_RESERVE + (fs->n_dirty + n) * CAIRN_BLOCK_SIZE;
-}
-
-int cairn_charge(struct cairn *fs, uint64_t n, bool urgent)
-{
-	uint64_t reserve = urgent ? 0 : fs->reserve_blocks;
-	if (n == 0)
-		return 0;
-	if (!urgent && !fits_host(fs, n))
-		return ERR_NOSPC;
-	if (fs->capacity_blocks == 0 && n < UINT32_MAX) {
-		fs->n_blocks += n;
-		return 0;
-	}
-	uint64_t used = atomic_fetch_add(&fs->n_blocks, n) + n;
-	if (n <= fs->capacity_blocks && used + reserve <= fs->capacity_blocks)
-		return 0;
-	cairn_refund(fs, n);
-	return ERR_NOSPC;
-}
-
-void cairn_refund(struct cairn *fs, uint64_t n)
-{
-	fs->n_blocks -= n;
-}
 
 /* ---- the map of a segment */
 
@@ -107,6 +74,7 @@ static int load_map(struct cairn *fs, uint32_t index)
 	if (err)
 		free(TAKE(s->used));
 	s->n_free = CAIRN_SEGMENT_BLOCKS - l.n_used;
+	s->untrimmed = true;
 	return err;
 }
 
@@ -209,6 +177,13 @@ int cairn_hold(struct cairn *fs, const struct cairn_range *range)
 	return err;
 }
 
+static void put_blocks(struct cairn_segment *s, uint32_t first, uint64_t n)
+{
+	clear_bits(s->used, first, n);
+	s->lowest = MIN(s->lowest, first);
+	s->n_free += (uint32_t)n;
+}
+
 void cairn_release(struct cairn *fs, const struct cairn_range *range)
 {
 	uint32_t index = (uint32_t)(range->first / CAIRN_SEGMENT_BLOCKS), first = (uint32_t)(range->first % CAIRN_SEGMENT_BLOCKS);
@@ -217,11 +192,48 @@ void cairn_release(struct cairn *fs, const struct cairn_range *range)
 		return;
 	fiber_mutex_lock(&fs->space_lock);
 	struct cairn_segment *s = &fs->segments[index];
-	clear_bits(s->used, first, range->n);
-	s->lowest = MIN(s->lowest, first);
-	s->n_free += (uint32_t)range->n;
+	put_blocks(s, first, range->n);
+	s->untrimmed = true;
+	fs->untrimmed = true;
 	fiber_mutex_unlock(&fs->space_lock);
 }
+
+/* ---- blocks that are free, taken so that nobody else gets them */
+
+bool cairn_take_free(struct cairn *fs, uint32_t index, uint32_t *at, struct cairn_ranges *runs)
+{
+	struct cairn_segment *s = &fs->segments[index];
+	uint64_t first = (uint64_t)index * CAIRN_SEGMENT_BLOCKS, total = 0;
+	runs->n = 0;
+	fiber_mutex_lock(&fs->space_lock);
+	int err = load_map(fs, index);
+	if (*at == 0 && !err && !s->untrimmed)
+		err = ERR_NOENT;
+	s->untrimmed = s->untrimmed && err;
+	while (!err && runs->n < FREE_RUNS_MAX && total < FREE_BLOCKS_MAX) {
+		uint32_t from = next_free(s->used, *at), n = run_length(s->used, from, FREE_BLOCKS_MAX);
+		*at = from + n;
+		if (n == 0 || cairn_ranges_add(runs, (struct cairn_range){first + from, n}))
+			break;
+		set_bits(s->used, from, n);
+		s->n_free -= n;
+		total += n;
+	}
+	fiber_mutex_unlock(&fs->space_lock);
+	return runs->n > 0;
+}
+
+void cairn_put_free(struct cairn *fs, const struct cairn_ranges *runs)
+{
+	fiber_mutex_lock(&fs->space_lock);
+	for (uint32_t i = 0; i < runs->n; i++) {
+		uint64_t first = runs->list[i].first;
+		put_blocks(&fs->segments[first / CAIRN_SEGMENT_BLOCKS], (uint32_t)(first % CAIRN_SEGMENT_BLOCKS), runs->list[i].n);
+	}
+	fiber_mutex_unlock(&fs->space_lock);
+}
+
+/* ---- lists of ranges */
 
 int cairn_ranges_add(struct cairn_ranges *r, struct cairn_range range)
 {
@@ -402,15 +414,12 @@ int cairn_blocks_write(struct cairn *fs, uint64_t place, struct iovec *iov, int 
 	return err;
 }
 
-/* Short ones are left: they are soon written again. Where the host cannot do it, nothing is lost. */
-void cairn_ranges_discard(struct cairn *fs, const struct cairn_ranges *r)
+int cairn_blocks_place(struct cairn *fs, const struct cairn_range *range, int flags)
 {
+	uint64_t at = range->first % CAIRN_SEGMENT_BLOCKS * CAIRN_BLOCK_SIZE;
 	struct cairn_segment *s;
-	for (uint32_t i = 0; i < r->n; i++) {
-		uint64_t at = r->list[i].first % CAIRN_SEGMENT_BLOCKS * CAIRN_BLOCK_SIZE;
-		if (r->list[i].n >= DISCARD_MIN && segment_of(fs, r->list[i].first, &s) == 0)
-			file_allocate(s->file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, at, r->list[i].n * CAIRN_BLOCK_SIZE);
-	}
+	int err = segment_of(fs, range->first, &s);
+	return err ? err : file_allocate(s->file, flags | FALLOC_FL_KEEP_SIZE, at, range->n * CAIRN_BLOCK_SIZE);
 }
 
 /* With sync_lock held, which is given up meanwhile. */
@@ -425,6 +434,7 @@ static void lead_sync(struct cairn *fs, struct cairn_segment *s)
 	/* The host forgets what it could not write: a later sync that succeeds says nothing about it. */
 	if (err) {
 		s->lost = upto;
+		s->lost_err = err;
 		fs->n_lost++;
 	}
 	s->synced = upto;
@@ -441,7 +451,7 @@ static int sync_segment(struct cairn *fs, struct cairn_segment *s)
 		else
 			lead_sync(fs, s);
 	}
-	int err = mine <= s->lost ? ERR_IO : 0;
+	int err = mine <= s->lost ? s->lost_err : 0;
 	fiber_mutex_unlock(&fs->sync_lock);
 	return err;
 }

@@ -36,7 +36,8 @@ static void forget(struct cairn_node *n, struct cairn_range r)
 
 int cairn_store_first(struct cairn_node *n)
 {
-	return n->n_dirty ? cairn_flush_dirty(n) : 0;
+	struct cairn_change change = {.frees = true};
+	return n->n_dirty ? cairn_flush(n, &change) : 0;
 }
 
 /* What became dirty since everything was stored first. */
@@ -52,7 +53,7 @@ static int cut(struct cairn_node *n, uint64_t size)
 {
 	struct cairn_inode before = cairn_inode_stored(n);
 	uint64_t keep = cairn_blocks(size), old = before.attr.size;
-	struct cairn_change change = {.unmap = {keep, CAIRN_BLOCKS_MAX - keep}};
+	struct cairn_change change = {.unmap = {keep, CAIRN_BLOCKS_MAX - keep}, .frees = true};
 	int err = size < old && size % CAIRN_BLOCK_SIZE ? clear_part(n, size, MIN(keep * CAIRN_BLOCK_SIZE, old)) : 0;
 	if (!err) {
 		n->inode.attr.size = size;
@@ -197,7 +198,7 @@ static int clear_edges(struct cairn_node *n, uint64_t offset, uint64_t end, stru
 int cairn_deallocate(struct vfs_node *node, uint64_t offset, uint64_t size)
 {
 	struct cairn_node *n = cairn_node(node);
-	struct cairn_change change = {.unmap.n = 0};
+	struct cairn_change change = {.frees = true};
 	int err = cairn_store_first(n);
 	if (err)
 		return err;
@@ -206,7 +207,7 @@ int cairn_deallocate(struct vfs_node *node, uint64_t offset, uint64_t size)
 	if (!err) {
 		forget(n, change.unmap);
 		cairn_touch(&n->inode, true);
-		err = cairn_flush(n, change.unmap.n ? &change : NULL);
+		err = cairn_flush(n, &change);
 	}
 	if (err)
 		undo(n, &before);

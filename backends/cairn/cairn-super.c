@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 #define XXH_INLINE_ALL
 #include <xxhash.h>
@@ -151,6 +152,7 @@ struct dir_job {
 	const char *path;
 	int fd;
 	int lock_fd;
+	uint64_t host_total; /* bytes */
 	int parent_fd; /* of the directory above a store that is made; -1: it may not be opened */
 	char holder[32]; /* who has the lock */
 	const char *what;
@@ -217,6 +219,15 @@ static int make_own_dir(struct dir_job *job, const char *name)
 	return mkdirat(job->fd, name, 0700) ? err_from_errno(errno) : 0;
 }
 
+static int measure_host(struct dir_job *job)
+{
+	struct statvfs st;
+	if (fstatvfs(job->fd, &st))
+		return err_from_errno(errno);
+	job->host_total = (uint64_t)st.f_blocks * st.f_frsize;
+	return 0;
+}
+
 static int create_job(void *arg)
 {
 	struct dir_job *job = arg;
@@ -227,6 +238,8 @@ static int create_job(void *arg)
 	if (err)
 		return err;
 	err = open_dir(job);
+	if (!err)
+		err = measure_host(job);
 	if (!err)
 		err = take_lock(job, O_CREAT);
 	if (!err)
@@ -297,13 +310,14 @@ int cairn_store_lock(const char *path, int *dir_fd, int *lock_fd, char **why)
 	return 0;
 }
 
-/* A small store does without a journal that is larger than itself. */
-static uint64_t journal_size(const struct cairn_store_options *opt)
+/* A small store, or one on a small host, does without a journal that is larger than itself. */
+static uint64_t journal_size(const struct dir_job *job, const struct cairn_store_options *opt)
 {
 	uint64_t most = opt->capacity ? opt->capacity / JOURNAL_SHARE : JOURNAL_SIZE_DEFAULT;
 	if (opt->journal_size)
 		return opt->journal_size;
 	most = MIN(most, JOURNAL_SIZE_DEFAULT);
+	most = MIN(most, job->host_total / JOURNAL_SHARE);
 	return MAX(most, JOURNAL_SIZE_SMALL);
 }
 
@@ -336,7 +350,7 @@ int cairn_store_create(const char *path, const struct cairn_store_options *opt, 
 	int err = loop_block(create_job, &job);
 	if (err)
 		err = explain(&job, err, why);
-	else if ((err = write_store(&job, &super, journal_size(opt))))
+	else if ((err = write_store(&job, &super, journal_size(&job, opt))))
 		fail(why, err, path, err_text(err));
 	dir_job_end(&job);
 	return err;

@@ -256,6 +256,7 @@ static void store_free(struct cairn *fs)
 	block_drop_store(fs->cache, fs->cache_store);
 	cairn_reclaim_forget(fs);
 	cairn_segments_fini(fs);
+	cairn_ranges_fini(&fs->spare);
 	quota_fini(&fs->quotas);
 	if (fs->meta)
 		meta_close(fs->meta);
@@ -280,6 +281,7 @@ static struct cairn *store_new(struct vfs_mount *m, const struct mount_options *
 	fs->cache_store = block_cache_store(m->cache);
 	fs->dir_fd = fs->lock_fd = fs->data_fd = -1;
 	fs->dirty_max = mo->cache / CAIRN_BLOCK_SIZE;
+	fs->untrimmed = true;
 	list_init(&fs->dirty);
 	quota_init(&fs->quotas);
 	list_init(&fs->snapshots);
@@ -353,28 +355,13 @@ static int statfs_store(struct vfs_mount *m, struct op_statfs *st)
 	struct cairn *fs = m->store;
 	/* What was removed just now counts as free. */
 	cairn_make_room(fs, STATFS_WAIT_NS);
-	uint64_t used = fs->n_blocks * CAIRN_BLOCK_SIZE, capacity = fs->capacity_blocks * CAIRN_BLOCK_SIZE;
-	uint64_t reserve = fs->reserve_blocks * CAIRN_BLOCK_SIZE;
-	struct meta_stats host;
-	meta_stats(fs->meta, &host);
-	if (capacity == 0) {
-		capacity = used - fs->n_dirty * CAIRN_BLOCK_SIZE + host.host_free;
-		reserve = 0;
-	}
-	uint64_t left = capacity - MIN(used, capacity);
 	*st = (struct op_statfs){
-		.total_bytes = capacity,
-		.free_bytes = left,
-		.avail_bytes = left - MIN(left, reserve),
 		.max_file_size = INT64_MAX,
 		.name_max = OP_NAME_MAX,
 		.link_max = UINT32_MAX >> 1,
 		.time_delta_ns = 1,
 	};
-	/* A file takes about half a kibibyte of the tables. */
-	uint64_t more = MIN(fs->super.meta_size, host.host_free) / 512;
-	st->total_files = fs->n_inodes + more;
-	st->free_files = st->avail_files = more;
+	cairn_room(fs, st);
 	return 0;
 }
 

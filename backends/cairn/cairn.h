@@ -112,7 +112,9 @@ struct cairn_segment {
 	uint64_t written;     /* writes so far; this and the rest guarded by sync_lock */
 	uint64_t synced;      /* how many of them are durable */
 	uint64_t lost;        /* or are not, for a sync failed */
+	int lost_err;         /* so */
 	bool syncing;
+	bool untrimmed;       /* free blocks may have their place on the host; guarded by space_lock */
 };
 
 struct cairn_range {
@@ -161,6 +163,12 @@ struct cairn {
 	_Atomic uint32_t current;     /* segment to take blocks from; written with the lock */
 	_Atomic uint32_t current_stored;
 	struct fiber_rwlock refs_lock; /* cairn-share.c: shared: for commits that end references of one file alone */
+	_Atomic bool wants_room;      /* writers were refused for the host's sake */
+	_Atomic bool untrimmed;       /* segments may be */
+	_Atomic uint64_t n_rooms;     /* times that there was more */
+	struct fiber_mutex spare_lock; /* guards the next two; before space_lock */
+	struct cairn_ranges spare;    /* blocks that are taken and have their place on the host, but are nobody's */
+	_Atomic uint64_t n_spare;
 	_Atomic uint64_t n_lost;      /* syncs that failed: what was written before may be lost */
 	struct fiber_mutex sync_lock;
 	struct fiber_cond synced;
@@ -169,6 +177,7 @@ struct cairn {
 	uint32_t flush_phase;         /* guarded by dirty_lock, as is what follows: nodes that were taken off the list in */
 	uint32_t n_flushing[2];       /* each phase and are not stored yet */
 	uint64_t n_flush_errors;
+	int flush_err;                /* of the last flush that failed; 0: the last one did not */
 	struct fiber_mutex flushed_lock; /* for waiting */
 	struct fiber_cond flushed;    /* no such nodes of one phase any more */
 	struct fiber_mutex flush_all_lock; /* one at a time ends a phase */
@@ -238,6 +247,7 @@ struct cairn_node {
 	uint64_t n_lost;             /* the store's, when the first was placed */
 	bool rewrites;               /* placed blocks were written again since the last flush */
 	int write_err;               /* of placed blocks */
+	bool use_spare;              /* for their places; guarded by flush_lock */
 	_Atomic uint32_t n_writes;   /* under way */
 	struct fiber_join writes;    /* those too */
 	struct cairn_ahead ahead;
@@ -299,9 +309,6 @@ void cairn_node_release(struct vfs_node *node);
 
 int cairn_segments_init(struct cairn *fs);
 void cairn_segments_fini(struct cairn *fs);
-/* cairn_charge() - takes n blocks of the capacity; urgent: from the reserve too. ERR_NOSPC. */
-int cairn_charge(struct cairn *fs, uint64_t n, bool urgent);
-void cairn_refund(struct cairn *fs, uint64_t n);
 /* cairn_alloc() - 1 to n blocks in a row, charged before; they are the caller's until cairn_release(). Parks. */
 int cairn_alloc(struct cairn *fs, uint64_t n, struct cairn_range *got);
 /* cairn_hold() - makes sure that blocks about to be freed are known to be taken, until then. */
@@ -318,9 +325,30 @@ int cairn_blocks_write(struct cairn *fs, uint64_t place, struct iovec *iov, int 
 int cairn_blocks_sync(struct cairn *fs, const struct cairn_ranges *ranges);
 int cairn_ranges_add(struct cairn_ranges *r, struct cairn_range range);
 void cairn_ranges_release(struct cairn *fs, struct cairn_ranges *r);
-/* cairn_ranges_discard() - gives long ranges, held but not used any more, back to the host. */
-void cairn_ranges_discard(struct cairn *fs, const struct cairn_ranges *r);
 void cairn_ranges_fini(struct cairn_ranges *r);
+/* cairn_blocks_place() - fallocate(2) of blocks that are the caller's, without a change of the file's size. Parks. */
+int cairn_blocks_place(struct cairn *fs, const struct cairn_range *range, int flags);
+/*
+ * cairn_take_free() - takes some of the segment's free blocks from *at on, which moves: 0 is the beginning; false: none are left, or
+ * what they held was given back already. cairn_put_free() - they are free again. Park.
+ */
+bool cairn_take_free(struct cairn *fs, uint32_t index, uint32_t *at, struct cairn_ranges *runs);
+void cairn_put_free(struct cairn *fs, const struct cairn_ranges *runs);
+
+/* ---- cairn-room.c: what the store and its host have room for */
+
+/* cairn_charge() - takes n blocks of the capacity; urgent: from the reserve too. ERR_NOSPC. */
+int cairn_charge(struct cairn *fs, uint64_t n, bool urgent);
+void cairn_refund(struct cairn *fs, uint64_t n);
+/* cairn_room() - bytes and files, all and free. */
+void cairn_room(struct cairn *fs, struct op_statfs *st);
+/* cairn_ranges_discard() - gives long ranges, held but not used any more, back to the host; sorts them. Parks. */
+void cairn_ranges_discard(struct cairn *fs, struct cairn_ranges *r);
+/* cairn_host_room() - if writers were refused: the host gets back what free blocks hold, and is asked for more. Whether it did. Parks. For the background worker. */
+bool cairn_host_room(struct cairn *fs);
+/* cairn_spare_fill() - for the background worker too. cairn_spare_take() - 1 to n blocks that need no room on the host. ERR_NOSPC. Park. */
+void cairn_spare_fill(struct cairn *fs);
+int cairn_spare_take(struct cairn *fs, uint64_t n, struct cairn_range *got);
 
 struct cairn_refs;
 
@@ -458,6 +486,7 @@ struct cairn_change {
 	uint32_t n_unwritten;
 	const struct cairn_extent *shared;   /* written, and another's already */
 	uint32_t n_shared;
+	bool frees;                          /* gives back more than it takes, which may be spare blocks */
 };
 
 /*
