@@ -71,10 +71,8 @@ static int parse_option(struct mount_options *mo, const struct vfs_option *o)
 		mo->snapshot = o->value;
 	else if (strcmp(o->key, "snapshot_dir") == 0)
 		mo->snapshot_dir = o->value;
-	else if (strcmp(o->key, "inodes") == 0)
-		return str_parse_u64(o->value, IDLE_NODES_MIN, IDLE_NODES_MAX, &mo->n_inodes);
 	else
-		return ERR_NOENT;
+		return str_parse_u64(o->value, IDLE_NODES_MIN, IDLE_NODES_MAX, &mo->n_inodes);
 	return 0;
 }
 
@@ -84,10 +82,8 @@ static int parse_options(struct mount_options *mo, const struct vfs_option *o, c
 	for (; o->key; o++) {
 		int err = parse_option(mo, o);
 		if (err)
-			return say(why, ERR_INVAL, err == ERR_NOENT ? "there is no option" : "not a valid value of option", o->key);
+			return say(why, ERR_INVAL, "not a valid value of option", o->key);
 	}
-	if (!mo->path)
-		return say(why, ERR_INVAL, "option 'path' is missing", "the store's directory");
 	mo->cache = MAX(mo->cache, CACHE_MIN);
 	if (strcmp(mo->snapshot_dir, "no") == 0)
 		mo->snapshot_dir = "";
@@ -118,9 +114,11 @@ static int open_super(struct cairn *fs, const struct mount_options *mo, char **w
 static int open_or_create(struct cairn *fs, const struct mount_options *mo, char **why)
 {
 	int err = open_super(fs, mo, why);
-	if (err != ERR_NOENT || !mo->create)
+	if (err != ERR_NOENT)
 		return err;
 	free(TAKE(*why));
+	if (!mo->create)
+		return say(why, err, mo->path, "there is no store; make one with mkfs.cairn(8), or with option create=yes");
 	err = cairn_store_create(mo->path, &mo->store, why);
 	return err ? err : open_super(fs, mo, why);
 }

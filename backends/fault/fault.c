@@ -177,6 +177,8 @@ static int fault_mount(struct vfs_mount *m, const struct vfs_option *options, ch
 	struct fault *f = calloc(1, sizeof(*f));
 	struct vfs_option *rest = calloc(n + 1, sizeof(*rest));
 	int err = f && rest ? split_options(f, options, rest, why) : ERR_NOMEM;
+	if (!err)
+		err = backend_check_options(f->lower, rest, why);
 	if (!err) {
 		m->ops = f->lower; /* it may put nodes while it mounts */
 		err = f->lower->mount(m, rest, why);
@@ -224,6 +226,7 @@ static const struct backend_option fault_options[] = {
 /* Before the mount only these exist; afterwards the mount has a table of its own, made by wrap_ops(). */
 const struct backend_ops fault_backend = {
 	.abi = VFS_BACKEND_ABI,
+	.caps = VFS_CAP_WRAPS,
 	.name = "fault",
 	.summary = "another backend that fails by rule, for tests",
 	.options = fault_options,

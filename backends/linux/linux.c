@@ -184,28 +184,15 @@ static void store_free(struct linux_store *s)
 }
 
 /* *path is borrowed from the options. */
-static int parse_options(struct linux_store *s, const struct vfs_option *opt, const char **path, char **why)
+static void parse_options(struct linux_store *s, const struct vfs_option *opt, const char **path)
 {
-	*path = NULL;
 	s->sync = true;
 	for (; opt->key; opt++) {
-		int err = 0;
 		if (strcmp(opt->key, "path") == 0)
 			*path = opt->value;
-		else if (strcmp(opt->key, "sync") == 0)
-			err = str_parse_bool(opt->value, &s->sync);
 		else
-			err = ERR_NOENT;
-		if (err) {
-			if (asprintf(why, err == ERR_NOENT ? "there is no option '%s'" : "option '%s' takes yes or no", opt->key) < 0)
-				*why = NULL;
-			return ERR_INVAL;
-		}
+			str_parse_bool(opt->value, &s->sync);
 	}
-	if (*path)
-		return 0;
-	*why = strdup("option 'path' is missing: the directory to share");
-	return ERR_INVAL;
 }
 
 static int mount_store(struct vfs_mount *m, const struct vfs_option *opt, char **why)
@@ -215,11 +202,10 @@ static int mount_store(struct vfs_mount *m, const struct vfs_option *opt, char *
 		return ERR_NOMEM;
 	job.store->mount = m;
 	job.store->root_fd = job.store->proc_fd = job.store->journal_fd = -1;
-	int err = parse_options(job.store, opt, &job.path, why);
+	parse_options(job.store, opt, &job.path);
 	m->store = job.store;
 	job.store->hints = calloc(LINUX_HINTS, sizeof(*job.store->hints));
-	if (!err && !job.store->hints)
-		err = ERR_NOMEM;
+	int err = job.store->hints ? 0 : ERR_NOMEM;
 	if (!err) {
 		err = loop_block(mount_job, &job);
 		if (err && job.what && asprintf(why, "%s %s: %s", job.path, job.what, err_text(err)) < 0)

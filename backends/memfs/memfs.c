@@ -25,30 +25,19 @@ void memfs_refund(struct memfs *fs, uint64_t n)
 	atomic_fetch_sub_explicit(&fs->n_granules, n, memory_order_relaxed);
 }
 
-static int bad_option(char **why, const struct vfs_option *o)
-{
-	if (asprintf(why, "memfs: %s=%s is not valid", o->key, o->value) < 0)
-		*why = NULL;
-	return ERR_INVAL;
-}
-
-static int parse_options(struct memfs *fs, const struct vfs_option *options, char **why)
+static void parse_options(struct memfs *fs, const struct vfs_option *options)
 {
 	uint64_t capacity = CAPACITY_DEFAULT, n_nodes = 0, max_nodes = 1ULL << MEMFS_SLOT_BITS;
 	for (const struct vfs_option *o = options; o->key; o++) {
-		int err = ERR_INVAL;
 		if (strcmp(o->key, "capacity") == 0)
-			err = str_parse_size(o->value, &capacity);
-		else if (strcmp(o->key, "inodes") == 0)
-			err = str_parse_u64(o->value, 0, max_nodes, &n_nodes);
-		if (err)
-			return bad_option(why, o);
+			str_parse_size(o->value, &capacity);
+		else
+			str_parse_u64(o->value, 0, UINT64_MAX, &n_nodes);
 	}
 	fs->n_granules_max = capacity / MEMFS_GRANULE;
 	if (n_nodes == 0)
 		n_nodes = MAX(capacity / BYTES_PER_NODE, (uint64_t)NODES_MIN);
 	fs->n_nodes_max = MIN(n_nodes, max_nodes);
-	return 0;
 }
 
 static int make_root(struct memfs *fs)
@@ -84,9 +73,8 @@ static int memfs_mount(struct vfs_mount *m, const struct vfs_option *options, ch
 	quota_init(&fs->quotas);
 	loop_random(&fs->instance, sizeof(fs->instance));
 	loop_random(fs->name_key, sizeof(fs->name_key));
-	int err = parse_options(fs, options, why);
-	if (!err)
-		err = memfs_table_init(fs);
+	parse_options(fs, options);
+	int err = memfs_table_init(fs);
 	if (!err)
 		err = make_root(fs);
 	if (err)

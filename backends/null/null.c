@@ -55,23 +55,20 @@ static struct null_node *null_of(struct vfs_node *node)
 /* ---- the store ------------------------------------------------------------------------------ */
 
 /*
- * Options come as text from the catalogue, in any order, each at most once. A backend names what it does not like:
- * the sentence in *why is what the administrator reads.
+ * Options come as text from the catalogue, in any order, each at most once; the VFS has checked them against null_options
+ * below. What a backend does not like beyond that it names: the sentence in *why is what the administrator reads.
  */
 static int parse_options(const struct vfs_option *options, uint32_t *n_files, uint64_t *size, char **why)
 {
 	uint64_t n = *n_files;
 	for (const struct vfs_option *o = options; o->key; o++) {
-		int err = ERR_INVAL;
-		if (strcmp(o->key, "files") == 0)
-			err = str_parse_u64(o->value, 0, FILES_MAX, &n);
-		else if (strcmp(o->key, "size") == 0)
-			err = str_parse_size(o->value, size);
-		if (err && asprintf(why, "null: %s=%s is not valid", o->key, o->value) < 0)
+		if (strcmp(o->key, "size") == 0)
+			str_parse_size(o->value, size);
+		else if (str_parse_u64(o->value, 0, FILES_MAX, &n) != 0 && asprintf(why, "files=%s is too many", o->value) < 0)
 			*why = NULL;
-		if (err)
-			return err;
 	}
+	if (*why)
+		return ERR_INVAL;
 	*n_files = (uint32_t)n;
 	return *size > INT64_MAX ? ERR_INVAL : 0;
 }

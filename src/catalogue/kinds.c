@@ -11,7 +11,7 @@
 
 static const struct catalogue_field mount_fields[] = {
 	{"backend", CATALOGUE_TEXT, CATALOGUE_REQUIRED | CATALOGUE_FIXED, NULL, NULL, NULL, "BACKEND",
-	 "The back end that keeps the files: memfs, linux, null or fault."},
+	 "The back end that keeps the files: cairn, linux, memfs, null or fault."},
 	{"read_only", CATALOGUE_BOOL, 0, "no", NULL, "read-only", "yes|no",
 	 "Refuse every change, whatever the exports allow."},
 };
@@ -95,17 +95,18 @@ static bool survives_ini(const char *s)
 int catalogue_check_name(const struct catalogue_kind *kind, const char *name, struct catalogue_error *error)
 {
 	size_t n = strlen(name);
-	bool ok = n > 0 && n <= (kind->name_is_path ? CATALOGUE_NAME_MAX - 64 : 255);
+	size_t max = kind->name_is_path ? CATALOGUE_NAME_MAX - 64 : 255;
+	bool ok = n > 0 && n <= max;
 	if (kind->name_is_path)
 		ok = ok && is_clean_path(name) && survives_ini(name) && !strchr(name, ']');
 	else
 		ok = ok && is_word(name);
 	if (ok)
 		return 0;
-	catalogue_error_set(error, "\"%.64s\" can't name %s %s: %s", name, strchr("aeiou", kind->name[0]) ? "an" : "a",
-	                    kind->name,
-	                    kind->name_is_path ? "it has to be an absolute path without \".\", \"..\" or \"//\""
-	                                       : "it has to be letters, digits, \"-\", \"_\" and \".\"");
+	catalogue_error_set(error, "\"%.64s%s\" can't name %s %s: it has to be %s, %zu bytes at most", name, n > 64 ? "..." : "",
+	                    strchr("aeiou", kind->name[0]) ? "an" : "a", kind->name,
+	                    kind->name_is_path ? "an absolute path without \".\", \"..\" or \"//\""
+	                                       : "letters, digits, \"-\", \"_\" and \".\"", max);
 	return ERR_INVAL;
 }
 

@@ -34,6 +34,22 @@ static void collect_options(const struct catalogue_object *o, struct vfs_option 
 	options[n] = (struct vfs_option){NULL, NULL};
 }
 
+/* A server's own directory is nobody's: paths of stores are absolute. */
+static int check_paths(const struct vfs_mount_spec *spec, char **why)
+{
+	const struct backend_ops *b = backend_find(spec->backend);
+	for (const struct backend_option *known = b ? b->options : NULL; known && known->key; known++) {
+		for (const struct vfs_option *o = spec->options; o->key; o++) {
+			if (strcmp(known->type, "path") != 0 || strcmp(known->key, o->key) != 0 || *o->value == '/')
+				continue;
+			if (asprintf(why, "option '%s' is '%s'; it has to be an absolute path", o->key, o->value) < 0)
+				*why = NULL;
+			return ERR_INVAL;
+		}
+	}
+	return 0;
+}
+
 static int mount_object(struct chimerad *d, const struct catalogue_object *o, char **why)
 {
 	struct vfs_option options[CATALOGUE_FIELDS_MAX + 1];
@@ -43,7 +59,8 @@ static int mount_object(struct chimerad *d, const struct catalogue_object *o, ch
 	};
 
 	collect_options(o, options);
-	return vfs_mount(d->vfs, &spec, why);
+	int err = check_paths(&spec, why);
+	return err ? err : vfs_mount(d->vfs, &spec, why);
 }
 
 void chimerad_mount_all(struct chimerad *d)

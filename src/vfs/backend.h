@@ -58,6 +58,7 @@ struct vfs_call;
 #define VFS_CAP_SHARED (1u << 4)     /* others change the store too, past the VFS */
 #define VFS_CAP_ACL (1u << 5)
 #define VFS_CAP_QUOTA (1u << 6)      /* keeps the project of a node, too */
+#define VFS_CAP_WRAPS (1u << 8)      /* options that it does not know go to another backend: it has them checked itself */
 #define VFS_CAP_GATHER (1u << 7)     /* stable writes come as unstable ones and a commit, so that those to one file share it */
 
 struct vfs_mount {
@@ -383,5 +384,11 @@ int vfs_call_bytes(struct vfs_call *call, const void *data, uint32_t size);
 int backend_register(const struct backend_ops *ops);
 const struct backend_ops *backend_find(const char *name);
 const struct backend_ops *backend_next(const struct backend_ops *after); /* NULL: the first */
+/*
+ * backend_check_options() - every option is in b's table and of its type, every required one is given. The VFS does it before
+ * mount(). backend_unknown() - says so of name: ERR_NODEV. *why as in mount().
+ */
+int backend_check_options(const struct backend_ops *b, const struct vfs_option *options, char **why);
+int backend_unknown(const char *name, char **why);
 
 #endif

@@ -6,6 +6,7 @@
 #include "vfs/vfs-impl.h"
 
 #define NSEC_MAX 999999999u
+#define NOBODYS_ID UINT32_MAX /* says "unchanged" in chown(2), and "no such user" in kernels */
 
 /* What a stream has of its own, over what it has of its base. */
 static int stream_attr(struct vfs_node *node, struct op_attr *attr)
@@ -76,13 +77,20 @@ static bool time_valid(const struct op_attr *a, uint64_t bit, const struct op_ti
 	return !(a->mask & bit) || t->nsec <= NSEC_MAX;
 }
 
+int vfs_check_values(const struct op_attr *a)
+{
+	bool times = time_valid(a, ATTR_ATIME, &a->atime) && time_valid(a, ATTR_MTIME, &a->mtime) && time_valid(a, ATTR_BTIME, &a->btime);
+	bool ids = !((a->mask & ATTR_UID) && a->uid == NOBODYS_ID) && !((a->mask & ATTR_GID) && a->gid == NOBODYS_ID);
+	return times && ids ? 0 : ERR_INVAL;
+}
+
 static int check_settable(const struct vfs_node *node, const struct op_attr *set)
 {
 	if (set->mask & ~(uint64_t)ATTR_SETTABLE)
 		return ERR_INVAL;
-	if (!time_valid(set, ATTR_ATIME, &set->atime) || !time_valid(set, ATTR_MTIME, &set->mtime) ||
-	    !time_valid(set, ATTR_BTIME, &set->btime))
-		return ERR_INVAL;
+	int err = vfs_check_values(set);
+	if (err)
+		return err;
 	if ((set->mask & ATTR_DOS) && (set->dos & ~(uint32_t)DOS_SETTABLE))
 		return ERR_INVAL;
 	if ((set->mask & ATTR_PROJECT) && !(node->mount->ops->caps & VFS_CAP_QUOTA))

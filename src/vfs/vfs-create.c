@@ -75,23 +75,13 @@ struct maker {
 	struct op_wcc *dir;
 };
 
-/* What a caller may give for something new. */
-static int check_initial(const struct op_attr *a)
-{
-	if ((a->mask & ATTR_ATIME) && a->atime.nsec >= NS_PER_SEC)
-		return ERR_INVAL;
-	if ((a->mask & ATTR_MTIME) && a->mtime.nsec >= NS_PER_SEC)
-		return ERR_INVAL;
-	return (a->mask & ATTR_BTIME) && a->btime.nsec >= NS_PER_SEC ? ERR_INVAL : 0;
-}
-
 static int make(struct vfs_call *c, struct maker *m)
 {
 	struct vfs_name name;
 	struct vfs_node *node;
 	int err = vfs_name(c, m->name, ERR_EXIST, &name);
 	if (!err)
-		err = check_initial(m->what.attr);
+		err = vfs_check_values(m->what.attr);
 	if (!err)
 		err = vfs_begin_change(c, c->node, m->dir);
 	if (err)

@@ -118,6 +118,8 @@ int vfs_attr(struct vfs_node *node, struct op_attr *attr);
 int vfs_attr_locked(struct vfs_node *node, struct op_attr *attr);
 /* vfs_attr_allowed() - takes the lock, and asks for the rights of enum ace_mask too. */
 int vfs_attr_allowed(struct vfs_call *c, struct vfs_node *node, struct op_attr *attr, uint32_t want);
+/* vfs_check_values() - that what a caller gives for times and owners is any. ERR_INVAL. */
+int vfs_check_values(const struct op_attr *a);
 /* vfs_pre() - fills wcc->pre, leaving the attributes in wcc->post; vfs_post() after the change. Locked. */
 int vfs_pre(struct vfs_node *node, struct op_wcc *wcc);
 void vfs_post(struct vfs_node *node, struct op_wcc *wcc);

@@ -133,12 +133,11 @@ static int mount_store(struct vfs *vfs, struct vfs_mount *m, const struct vfs_mo
 {
 	static const struct vfs_option no_options[] = {{NULL, NULL}};
 	m->ops = backend_find(spec->backend);
-	if (!m->ops || m->ops->abi != VFS_BACKEND_ABI) {
-		if (asprintf(why, "there is no backend '%s'", spec->backend) < 0)
-			*why = NULL;
-		return ERR_NODEV;
-	}
-	return m->ops->mount(m, spec->options ? spec->options : no_options, why);
+	if (!m->ops || m->ops->abi != VFS_BACKEND_ABI)
+		return backend_unknown(spec->backend, why);
+	const struct vfs_option *options = spec->options ? spec->options : no_options;
+	int err = m->ops->caps & VFS_CAP_WRAPS ? 0 : backend_check_options(m->ops, options, why);
+	return err ? err : m->ops->mount(m, options, why);
 }
 
 static void mount_close(struct vfs_mount *m)

@@ -386,7 +386,7 @@ static int check_open(const struct op_open_in *in)
 		return ERR_INVAL;
 	if ((in->attr.mask & ATTR_SIZE) && in->attr.size > VFS_SIZE_MAX)
 		return ERR_FBIG;
-	return 0;
+	return vfs_check_values(&in->attr);
 }
 
 int vfs_op_open(struct vfs_call *c)
@@ -428,8 +428,11 @@ int vfs_op_create_unlinked(struct vfs_call *c)
 		return ERR_NOTSUPP;
 	if (in->access == 0 || (in->access & ~(uint32_t)(OPEN_READ | OPEN_WRITE)))
 		return ERR_INVAL;
+	int err = vfs_check_values(&in->attr);
+	if (err)
+		return err;
 	fiber_rwlock_rdlock(&c->node->lock);
-	int err = vfs_attr(c->node, &dir);
+	err = vfs_attr(c->node, &dir);
 	if (!err)
 		err = access_check(c->cred, &dir, c->node->acl, MAY_WRITE | MAY_EXEC);
 	if (!err)

@@ -319,6 +319,18 @@ CASE_NEEDS(create_with_attributes, HAS_CREATE_DEFAULTS, "a file can be made with
 	TIME_EQ(attr.mtime, at(22, 2));
 }
 
+CASE_NEEDS(create_with_bad_times, HAS_OPS, "a file can't be made with times that are none")
+{
+	struct open_how how = {
+		.disposition = OPEN_GUARDED, .flags = OPEN_NO_STATE, .attr = {.mask = ATTR_ATIME, .atime = {.nsec = 1000000000}}};
+	struct obj f;
+
+	FAILS(ERR_INVAL, fs_open(t, &t->dir, "f", &how, &f));
+	how.attr = (struct op_attr){.mask = ATTR_MTIME, .mtime = {.nsec = UINT32_MAX}};
+	FAILS(ERR_INVAL, fs_open(t, &t->dir, "f", &how, &f));
+	FAILS(ERR_NOENT, fs_lookup(t, &t->dir, "f", &f));
+}
+
 CASE(create_defaults, "a new file is empty, linked once, and its times are equal")
 {
 	struct obj f = a_file(t, "f", 0644);

@@ -436,3 +436,17 @@ CASE_NEEDS(setattr_all_or_nothing, HAS_USERS | HAS_OPS, "of several attributes a
 	EQ(attr_of(t, &f).mode, 0600);
 	EQ(attr_of(t, &f).uid, ALICE.uid);
 }
+
+CASE_NEEDS(nobodys_id, HAS_OPS, "the id that chown(2) takes for \"unchanged\" is nobody's, and no owner")
+{
+	struct op_attr uid = {.mask = ATTR_UID, .uid = UINT32_MAX}, gid = {.mask = ATTR_GID, .gid = UINT32_MAX};
+	struct open_how how = {.disposition = OPEN_GUARDED, .flags = OPEN_NO_STATE, .attr = {.mask = ATTR_UID, .uid = UINT32_MAX}};
+	struct obj f = a_file(t, "f", 0644), o;
+	struct op_attr before = attr_of(t, &f);
+
+	FAILS(ERR_INVAL, fs_setattr(t, &f, &uid));
+	FAILS(ERR_INVAL, fs_setattr(t, &f, &gid));
+	FAILS(ERR_INVAL, fs_open(t, &t->dir, "g", &how, &o));
+	EQ(attr_of(t, &f).uid, before.uid);
+	EQ(attr_of(t, &f).gid, before.gid);
+}

@@ -127,7 +127,7 @@ static void mistakes(const char *dir)
 	struct catalogue_value typo[] = {{"mounts", "m"}};
 	begin(dir);
 	fails(catalogue_create(txn, "mount", "a/b", no_backend, 1), ERR_INVAL,
-	      "\"a/b\" can't name a mount: it has to be letters, digits, \"-\", \"_\" and \".\"");
+	      "\"a/b\" can't name a mount: it has to be letters, digits, \"-\", \"_\" and \".\", 255 bytes at most");
 	again();
 	fails(catalogue_create(txn, "mount", "m", no_backend, 1), ERR_INVAL, "mount m: \"backend\" is missing");
 	again();
@@ -135,7 +135,7 @@ static void mistakes(const char *dir)
 	      "mount m: read_only = \"maybe\": it has to be yes or no");
 	again();
 	fails(catalogue_create(txn, "export", "/a/../b", typo, 1), ERR_INVAL,
-	      "\"/a/../b\" can't name an export: it has to be an absolute path without \".\", \"..\" or \"//\"");
+	      "\"/a/../b\" can't name an export: it has to be an absolute path without \".\", \"..\" or \"//\", 960 bytes at most");
 	again();
 	fails(catalogue_create(txn, "export", "/a", typo, 1), ERR_INVAL,
 	      "export /a: unknown field \"mounts\"; nearest is \"mount\"");
