@@ -105,12 +105,9 @@ static bool may_not_have_run(int err)
 	}
 }
 
-int nfs3_run(struct rpc_request *rq, struct op *op, int err)
+int nfs3_failed(struct op *op, int err, bool not_run)
 {
-	bool run = err == 0;
-	if (likely(run))
-		err = client_call(rq->client, op);
-	if (unlikely(err && (!run || may_not_have_run(err))))
+	if (not_run || may_not_have_run(err))
 		memset(&op->out, 0, sizeof(op->out));
 	return err;
 }

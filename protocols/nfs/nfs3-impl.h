@@ -18,8 +18,14 @@
  * when the reply is encoded. Parks.
  */
 int nfs3_op(struct rpc_request *rq, const struct xdr_bytes *fh, enum op_code code, struct op **op);
+/* nfs3_failed() - of an op that answered err, or was not run at all: empties the results if there are none. Answers err. */
+int nfs3_failed(struct op *op, int err, bool not_run);
 /* nfs3_run() - runs op unless err; gives the error. Results of an op that did not run are empty. Parks. */
-int nfs3_run(struct rpc_request *rq, struct op *op, int err);
+static inline int nfs3_run(struct rpc_request *rq, struct op *op, int err)
+{
+	int status = likely(!err) ? client_call(rq->client, op) : err;
+	return likely(!status) ? 0 : nfs3_failed(op, status, err != 0);
+}
 /* nfs3_second() - op's other object: of the same export, else ERR_XDEV. */
 int nfs3_second(struct op *op, const struct xdr_bytes *fh);
 /* nfs3_name() - ERR_ACCES for an empty name (RFC 1813 section 3.2), ERR_NAMETOOLONG. */

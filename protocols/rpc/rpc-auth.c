@@ -30,7 +30,8 @@ static enum rpc_auth_stat decode_sys(const struct xdr_bytes *body, struct op_cre
 
 static void copy_cred(struct op_cred *to, const struct op_cred *from)
 {
-	memcpy(to, from, offsetof(struct op_cred, groups) + from->n_groups * sizeof(from->groups[0]));
+	memcpy(to, from, offsetof(struct op_cred, groups));
+	memcpy(to->groups, from->groups, from->n_groups * sizeof(from->groups[0]));
 }
 
 static enum rpc_auth_stat check_sys(struct auth_cache *cache, const struct xdr_bytes *body, struct op_cred *cred)

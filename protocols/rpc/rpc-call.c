@@ -204,25 +204,23 @@ static void finish(struct call *call)
 	}
 }
 
+/* Hardly any has chunks: what is copied always has a size that the compiler knows. */
 static void take_record(struct rpc_record *to, const struct rpc_record *from)
 {
-	memcpy(to, from, offsetof(struct rpc_record, chunks) + from->n_chunks * sizeof(from->chunks[0]));
+	memcpy(to, from, offsetof(struct rpc_record, chunks));
+	if (unlikely(from->n_chunks))
+		memcpy(to->chunks, from->chunks, from->n_chunks * sizeof(from->chunks[0]));
 }
 
 void rpc_call_run(void *arg)
 {
 	const struct rpc_call_start *start = arg;
 	_Alignas(16) uint8_t args[RPC_ARGS_MAX], res[RPC_ARGS_MAX], memory[ARENA_FIRST];
-	struct rpc_peer peer;
 	struct call call;
 
 	call.server = start->server;
 	call.via = start->via;
 	call.peer = start->peer;
-	if (!start->conn) {
-		peer = *start->peer;
-		call.peer = &peer;
-	}
 	call.high = 0;
 	call.rq.client = call.server->client;
 	call.rq.peer = call.peer;

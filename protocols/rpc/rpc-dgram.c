@@ -6,11 +6,20 @@ LOG_MODULE("rpc");
 
 #define REPLY_IOVS (XDR_SPLICES * OP_SEGS_MAX)
 
+/* The call may outlive the datagram's turn: who sent it is kept below it on its stack. */
+static void run_call(void *arg)
+{
+	struct rpc_call_start start = *(const struct rpc_call_start *)arg;
+	struct rpc_peer peer = *start.peer;
+	start.peer = &peer;
+	rpc_call_run(&start);
+}
+
 static void start_call(struct rpc_listener *l, struct rpc_peer *peer, struct rpc_record *rec)
 {
 	struct rpc_call_start start = {.server = l->server, .via = l, .peer = peer, .record = rec};
 	fiber_join_add(&l->server->fibers, 1);
-	if (fiber_spawn(rpc_call_run, &start) == 0)
+	if (fiber_spawn(run_call, &start) == 0)
 		return;
 	rpc_record_put(l->server->client, rec);
 	fiber_join_done(&l->server->fibers);

@@ -124,7 +124,7 @@ struct rpc_call_start {
 	struct rpc_server *server;
 	struct rpc_conn *conn;      /* or NULL and */
 	struct rpc_listener *via;
-	struct rpc_peer *peer;      /* copied when it is of a datagram */
+	struct rpc_peer *peer;      /* lives as long as the call */
 	struct rpc_record *record;  /* taken over */
 };
 void rpc_call_run(void *start);

@@ -102,6 +102,12 @@ static void local_run(struct client *c, struct op **ops, unsigned n)
 		client_wake(&l->idle_waiters);
 }
 
+static int local_call(struct client *c, struct op *op)
+{
+	local_run(c, &op, 1);
+	return op->status;
+}
+
 static void local_put(struct client *c, struct op *op)
 {
 	struct local_op *o = container_of(op, struct local_op, op);
@@ -283,6 +289,7 @@ static void local_detach(struct client *c)
 static const struct client_provider provider_local = {
 	.adopts = true,
 	.run = local_run,
+	.call = local_call,
 	.put = local_put,
 	.grow = local_grow,
 	.resolve = local_resolve,

@@ -17,8 +17,9 @@
 
 struct client_provider {
 	bool adopts; /* BUF_CHUNK saves a copy */
-	/* Runs ops as one chain and sets their status; parks. */
+	/* Runs ops as one chain and sets their status; parks. call() - one op, and answers that. */
 	void (*run)(struct client *c, struct op **ops, unsigned n);
+	int (*call)(struct client *c, struct op *op);
 	/* Gives back what the answer holds; op is free afterwards. */
 	void (*put)(struct client *c, struct op *op);
 	/* One more op than there were, NULL: there are no more. May be NULL itself. */

@@ -79,7 +79,7 @@ static void begin_call(struct ring_client *rc, struct ring_call *call)
 	list_push_back(&rc->calls, &call->link);
 }
 
-static void ring_run(struct client *c, struct op **ops, unsigned n)
+static inline void ring_run(struct client *c, struct op **ops, unsigned n)
 {
 	struct ring_client *rc = ring_of(c);
 	struct ring_call call = {.ops = ops, .n = n, .n_left = n, .fiber = fiber_self()};
@@ -94,6 +94,12 @@ static void ring_run(struct client *c, struct op **ops, unsigned n)
 		ring_client_submit(rc, &call);
 	while (call.n_left)
 		fiber_park();
+}
+
+static int ring_call(struct client *c, struct op *op)
+{
+	ring_run(c, &op, 1);
+	return op->status;
 }
 
 static void release_answer(struct ring_client *rc, const struct op *op, struct ring_slot *slot)
@@ -313,6 +319,7 @@ static void ring_detach(struct client *c)
 
 static const struct client_provider provider_ring = {
 	.run = ring_run,
+	.call = ring_call,
 	.put = ring_put,
 	.resolve = ring_resolve,
 	.buf_alloc = ring_buf_alloc,

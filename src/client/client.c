@@ -92,8 +92,7 @@ void client_op_put(struct client *c, struct op *op)
 int client_call(struct client *c, struct op *op)
 {
 	op->flags &= (uint16_t)~OP_F_CHAIN;
-	c->provider->run(c, &op, 1);
-	return op->status;
+	return c->provider->call(c, op);
 }
 
 int client_call_chain(struct client *c, struct op **ops, unsigned n)

@@ -22,6 +22,7 @@ struct fiber {
 	void *arg;
 	uint32_t state; /* enum fiber_state, atomic */
 	bool fresh;     /* has not run since it was taken from the pool */
+	bool parked;    /* once at least since then */
 	bool done;
 	void *stack;      /* lowest usable byte; NULL: none */
 	size_t stack_size;

@@ -14,7 +14,7 @@ void fiber_switch(void **from, void *to);
 /*
  * fiber_enter() - saves the running context in *from and calls entry(arg) on the stack that ends at
  * stack_top (16-aligned). When entry returns, the context that it returns goes on. A fiber that never
- * parks is so a call and a return that the processor's return predictor sees through.
+ * parks is so a call and a return that the processor's return predictor sees through; one that did ends by a last fiber_switch().
  */
 void fiber_enter(void **from, void *stack_top, void *(*entry)(void *arg), void *arg);
 

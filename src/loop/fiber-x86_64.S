@@ -1,6 +1,9 @@
 /*
  * fiber_switch() and fiber_enter() for x86-64, System V ABI: see fiber-switch.h.
  *
+ * A switch leaves by a jump, which the processor predicts from where it went before; a return would be predicted from the
+ * call that led here, which is always wrong.
+ *
  * Marked for indirect branch tracking, but not for shadow stacks: a switch leaves through a return
  * address that its own call did not push, which a shadow stack is there to forbid.
  */
@@ -8,8 +11,10 @@
 
 #ifdef __CET__
 #define ENDBR endbr64
+#define NOTRACK notrack
 #else
 #define ENDBR
+#define NOTRACK
 #endif
 
 	.text
@@ -37,7 +42,6 @@
 	popq %r12
 	popq %rbx
 	popq %rbp
-	ret
 	.endm
 
 	.globl fiber_switch
@@ -50,6 +54,8 @@ fiber_switch:
 	SAVE
 	movq %rsi, %rsp
 	RESTORE
+	popq %rcx
+	NOTRACK jmp *%rcx
 	.cfi_endproc
 	.size fiber_switch, . - fiber_switch
 
@@ -68,6 +74,7 @@ fiber_enter:
 	call *%rdx
 	movq %rax, %rsp
 	RESTORE
+	ret
 	.cfi_endproc
 	.size fiber_enter, . - fiber_enter
 

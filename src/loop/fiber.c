@@ -30,6 +30,8 @@ SANITIZER_BRIDGE static void *fiber_entry(void *arg)
 	f->done = true;
 	loop->current = f->caller;
 	sanitizer_leave(f, f->caller, true);
+	if (f->parked)
+		fiber_switch(&f->context, f->caller->context);
 	return f->caller->context;
 }
 
@@ -71,6 +73,7 @@ static struct fiber *take_fiber(struct loop *loop, fiber_fn *fn, void *arg)
 	f->fn = fn;
 	f->arg = arg;
 	f->fresh = true;
+	f->parked = false;
 	f->done = false;
 	__atomic_store_n(&f->state, FIBER_RUNNING, __ATOMIC_RELAXED);
 	return f;
@@ -89,7 +92,8 @@ static void recycle(struct fiber_pool *pool, struct fiber *f)
 	pool->stackless = f;
 }
 
-static void run_fiber(struct loop *loop, struct fiber *f)
+/* Inlined: every return behind a switch is one that the processor did not expect. */
+static inline __attribute__((always_inline)) void run_fiber(struct loop *loop, struct fiber *f)
 {
 	struct fiber *self = loop->current;
 
@@ -107,10 +111,11 @@ static void run_fiber(struct loop *loop, struct fiber *f)
 		recycle(&loop->fibers, f);
 }
 
-static void leave_fiber(struct loop *loop, struct fiber *self)
+static inline __attribute__((always_inline)) void leave_fiber(struct loop *loop, struct fiber *self)
 {
 	struct fiber *caller = self->caller;
 
+	self->parked = true;
 	loop->current = caller;
 	sanitizer_leave(self, caller, false);
 	fiber_switch(&self->context, caller->context);
