@@ -222,7 +222,9 @@ static int adopt(struct memfs_node *n, struct memfs_ref *ref, struct vfs_source 
 /* A new chunk, zero but for what the piece will overwrite. */
 static int take_chunk(struct memfs_node *n, struct memfs_ref *ref, const struct vfs_piece *p)
 {
-	return pages_alloc(n->node.mount->pages, p->at, p->at + p->size, &ref->chunk);
+	struct pages *pages = n->node.mount->pages;
+	return p->size == PAGE_CHUNK_SIZE ? pages_alloc_whole(pages, &ref->chunk)
+	                                  : pages_alloc(pages, p->at, p->at + p->size, &ref->chunk);
 }
 
 static int write_piece(struct memfs_node *n, struct vfs_source *s, const struct vfs_piece *p)

@@ -3,8 +3,8 @@
  * pages, the block cache and read buffers live in it; daemons map it read-only, so read data crosses
  * no copy. Chunks are reference-counted in chimerad's private memory, never in the shared mapping.
  *
- * Memory of a chunk that was never touched costs nothing (the memfd is sparse); freed chunks are
- * reused last-in first-out and given back to the kernel beyond a high-water mark. Thread-safe.
+ * Memory of a chunk that was never touched costs nothing (the memfd is sparse); freed chunks keep
+ * theirs and are reused last-in first-out. Thread-safe.
  */
 #ifndef RING_PAGES_H
 #define RING_PAGES_H
@@ -31,6 +31,11 @@ uint64_t pages_used(const struct pages *pages); /* bytes of chunks in use */
  * in [keep_from, keep_to), which the caller promises to overwrite: that part is not cleared.
  */
 int pages_alloc(struct pages *pages, uint32_t keep_from, uint32_t keep_to, uint32_t *chunk);
+/*
+ * pages_alloc_whole() - the same for who will use all bytes of it, and overwrites them before anybody reads them: none is cleared.
+ * Such chunks stand together in huge pages where the kernel has some, which is faster in every way, but takes 2 MiB.
+ */
+int pages_alloc_whole(struct pages *pages, uint32_t *chunk);
 void pages_get(struct pages *pages, uint32_t chunk);
 void pages_put(struct pages *pages, uint32_t chunk);
 /*

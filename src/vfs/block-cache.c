@@ -335,6 +335,11 @@ static void put_chunk(struct block_cache *cache, uint32_t chunk)
 		pages_put(cache->pages, chunk);
 }
 
+static int new_chunk(struct block_cache *cache, bool whole, uint32_t *chunk)
+{
+	return whole ? pages_alloc_whole(cache->pages, chunk) : pages_alloc(cache->pages, 0, PAGE_CHUNK_SIZE, chunk);
+}
+
 int block_own(struct block_cache *cache, struct block_page *page, uint16_t lose)
 {
 	struct block_shard *s = shard_of(cache, page->hash);
@@ -344,7 +349,7 @@ int block_own(struct block_cache *cache, struct block_page *page, uint16_t lose)
 		page->frozen = 0;
 		return 0;
 	}
-	int err = pages_alloc(cache->pages, 0, PAGE_CHUNK_SIZE, &chunk);
+	int err = new_chunk(cache, lose == BLOCKS_ALL, &chunk);
 	if (err)
 		return err;
 	if (page->chunk != PAGE_CHUNK_NONE)
@@ -435,7 +440,7 @@ int block_fill_begin(struct block_cache *cache, const struct block_key *key, uin
 		if (need == 2)
 			block_wait(cache, page, BLOCKS_ALL);
 		else
-			err = pages_alloc(cache->pages, 0, PAGE_CHUNK_SIZE, &spare);
+			err = new_chunk(cache, mask == BLOCKS_ALL, &spare);
 	}
 	put_chunk(cache, spare);
 	if (err && page)

@@ -2,6 +2,7 @@
 #include <criterion/criterion.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 
 #include "base/err.h"
 #include "ring/pages.h"
@@ -57,7 +58,7 @@ Test(pages, references_and_the_limit)
 	pages_destroy(p);
 }
 
-Test(pages, many_free_chunks_go_back_to_the_kernel_clean)
+Test(pages, many_free_chunks_are_clean_when_they_come_again)
 {
 	enum { N = 1200 };
 	static uint32_t chunks[N];
@@ -85,5 +86,65 @@ Test(pages, nobody_else_maps_it_writable)
 	void *m = mmap(NULL, 4096, PROT_READ, MAP_SHARED, pages_fd(p), 0);
 	cr_expect_neq(m, MAP_FAILED);
 	cr_expect_eq(mprotect(m, 4096, PROT_READ | PROT_WRITE), -1);
+	pages_destroy(p);
+}
+
+/* Bytes of the arena that have memory. */
+static uint64_t backed(const struct pages *p)
+{
+	struct stat st;
+	cr_assert_eq(fstat(pages_fd(p), &st), 0);
+	return (uint64_t)st.st_blocks * 512;
+}
+
+Test(pages, memory_comes_by_blocks_for_chunks_that_are_used_whole_and_by_pages_for_others)
+{
+	enum { N = 100, BLOCK = 2 << 20 };
+	uint32_t chunks[N];
+	struct pages *p;
+	cr_assert_eq(pages_create(&p, 64 << 20, 0), 0);
+	for (int i = 0; i < N; i++) {
+		cr_assert_eq(pages_alloc(p, 0, 0, &chunks[i]), 0);
+		pages_base(p)[pages_offset(chunks[i])] = 1;
+	}
+	cr_expect_leq(backed(p), N * 4096, "%llu", (unsigned long long)backed(p));
+	for (int i = 0; i < N; i++)
+		pages_put(p, chunks[i]);
+	for (int round = 0; round < 2; round++) {
+		for (int i = 0; i < N; i++) {
+			cr_assert_eq(pages_alloc_whole(p, &chunks[i]), 0);
+			memset(pages_base(p) + pages_offset(chunks[i]), 0xaa, PAGE_CHUNK_SIZE);
+		}
+		cr_expect_leq(backed(p), N * (4096 + PAGE_CHUNK_SIZE) + BLOCK, "%llu", (unsigned long long)backed(p));
+		for (int i = 0; i < N; i++)
+			pages_put(p, chunks[i]);
+	}
+	pages_destroy(p);
+}
+
+Test(pages, each_kind_of_chunk_takes_the_others_when_the_arena_is_full)
+{
+	enum { N = 256 };
+	uint32_t chunks[N], n = 0, one;
+	struct pages *p;
+	cr_assert_eq(pages_create(&p, N * PAGE_CHUNK_SIZE, 0), 0);
+	for (; n < 40; n++)
+		cr_assert_eq(pages_alloc(p, 0, 0, &chunks[n]), 0);
+	for (; n < N; n++) {
+		cr_assert_eq(pages_alloc_whole(p, &chunks[n]), 0);
+		memset(pages_base(p) + pages_offset(chunks[n]), 0xaa, PAGE_CHUNK_SIZE);
+	}
+	cr_expect_eq(pages_alloc_whole(p, &one), ERR_NOSPC);
+	cr_expect_eq(pages_alloc(p, 0, 0, &one), ERR_NOSPC);
+	for (uint32_t i = 40; i < N; i++)
+		pages_put(p, chunks[i]);
+	for (uint32_t i = 40; i < N; i++) {
+		cr_assert_eq(pages_alloc(p, 0, 0, &chunks[i]), 0);
+		cr_assert(all_zero(pages_base(p) + pages_offset(chunks[i]), 0, PAGE_CHUNK_SIZE));
+	}
+	for (uint32_t i = 0; i < N; i++)
+		for (uint32_t k = i + 1; k < N; k++)
+			cr_assert_neq(chunks[i], chunks[k]);
+	cr_expect_eq(pages_alloc(p, 0, 0, &one), ERR_NOSPC);
 	pages_destroy(p);
 }
