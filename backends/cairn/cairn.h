@@ -108,6 +108,7 @@ struct cairn_segment {
 	uint32_t n_free;      /* valid when loaded */
 	uint32_t hint;        /* where to look next */
 	uint32_t lowest;      /* no block before it is free */
+	uint64_t reach;       /* bytes of the file that the host has places for, but for holes; changed with space_lock */
 	uint32_t n_writing;   /* writes that are under way; atomic */
 	uint64_t written;     /* writes so far; this and the rest guarded by sync_lock */
 	uint64_t synced;      /* how many of them are durable */
@@ -305,7 +306,7 @@ uint32_t cairn_node_handle(struct vfs_node *node, uint8_t bytes[OP_HANDLE_BACKEN
 int cairn_node_get(struct vfs_mount *m, const uint8_t *bytes, uint32_t size, struct vfs_node **node);
 void cairn_node_release(struct vfs_node *node);
 
-/* ---- cairn-segment.c: blocks of the store and the files they are in */
+/* ---- cairn-segment.c: blocks of the store */
 
 int cairn_segments_init(struct cairn *fs);
 void cairn_segments_fini(struct cairn *fs);
@@ -316,6 +317,18 @@ int cairn_hold(struct cairn *fs, const struct cairn_range *range);
 /* cairn_release() - makes blocks allocatable again; not refunded. */
 void cairn_release(struct cairn *fs, const struct cairn_range *range);
 /*
+ * cairn_take_free() - takes some of the segment's free blocks from *at on, which moves: 0 is the beginning; false: none are left, or
+ * what they held was given back already. cairn_put_free() - they are free again. Park.
+ */
+bool cairn_take_free(struct cairn *fs, uint32_t index, uint32_t *at, struct cairn_ranges *runs);
+void cairn_put_free(struct cairn *fs, const struct cairn_ranges *runs);
+int cairn_ranges_add(struct cairn_ranges *r, struct cairn_range range);
+void cairn_ranges_release(struct cairn *fs, struct cairn_ranges *r);
+void cairn_ranges_fini(struct cairn_ranges *r);
+
+/* ---- cairn-segment-file.c: the files they are in */
+
+/*
  * cairn_blocks_read(), cairn_blocks_write() - n_iov parts, in memory aligned to blocks, make whole blocks in a row in one
  * segment. durable: cairn_blocks_sync() need not follow. Park.
  */
@@ -323,17 +336,8 @@ int cairn_blocks_read(struct cairn *fs, uint64_t place, struct iovec *iov, int n
 int cairn_blocks_write(struct cairn *fs, uint64_t place, struct iovec *iov, int n_iov, bool *durable);
 /* cairn_blocks_sync() - what was written to the segments of these ranges is durable. Parks. */
 int cairn_blocks_sync(struct cairn *fs, const struct cairn_ranges *ranges);
-int cairn_ranges_add(struct cairn_ranges *r, struct cairn_range range);
-void cairn_ranges_release(struct cairn *fs, struct cairn_ranges *r);
-void cairn_ranges_fini(struct cairn_ranges *r);
 /* cairn_blocks_place() - fallocate(2) of blocks that are the caller's, without a change of the file's size. Parks. */
 int cairn_blocks_place(struct cairn *fs, const struct cairn_range *range, int flags);
-/*
- * cairn_take_free() - takes some of the segment's free blocks from *at on, which moves: 0 is the beginning; false: none are left, or
- * what they held was given back already. cairn_put_free() - they are free again. Park.
- */
-bool cairn_take_free(struct cairn *fs, uint32_t index, uint32_t *at, struct cairn_ranges *runs);
-void cairn_put_free(struct cairn *fs, const struct cairn_ranges *runs);
 
 /* ---- cairn-room.c: what the store and its host have room for */
 
