@@ -1,7 +1,6 @@
 /*
  * Reading and writing. Reads of what the page cache holds and small writes run inline; the rest goes to
- * a worker. Inline writes that were seen to wait (a full journal, too many dirty pages) send the writes of
- * the next second to workers, so that a slow disk delays a loop now and then, not again and again.
+ * a worker, as do writes while they are seen to wait (a full journal, too many dirty pages).
  */
 #include "backends/linux/linux.h"
 
@@ -9,9 +8,6 @@
 #include <sys/uio.h>
 
 #define INLINE_WRITE_MAX 65536u
-#define SLOW_NS (2 * NS_PER_MS)
-#define SLOW_PAUSE_NS NS_PER_SEC
-#define WATCH_WRITES 256
 
 struct io_job {
 	struct linux_node *node;
@@ -163,33 +159,11 @@ static int write_job(void *arg)
 	return 0;
 }
 
-/*
- * A write that takes long may have waited, or its thread may only have lost the CPU to others. So the next ones are
- * looked at more closely; if they are seen to wait, workers do the writes for a while.
- */
-static int write_watched(struct linux_store *s, struct io_job *job, struct loop *loop)
-{
-	bool watched = atomic_load_explicit(&s->n_watched, memory_order_relaxed) > 0;
-	long before = watched ? linux_waits() : 0;
-	uint64_t start = loop_clock_ns(loop);
-	int err = write_job(job);
-	bool slow = loop_clock_ns(loop) - start > SLOW_NS;
-	if (watched)
-		atomic_fetch_sub(&s->n_watched, 1);
-	if (slow && watched && linux_waits() != before)
-		atomic_store(&s->slow_until_ns, start + SLOW_PAUSE_NS);
-	else if (slow)
-		atomic_store(&s->n_watched, WATCH_WRITES);
-	return err;
-}
-
 /* Inline as long as that is seen to be quick. ERR_AGAIN: something is left for a worker. */
 static int write_inline(struct linux_store *s, struct io_job *job)
 {
-	struct loop *loop = loop_current();
 	int err = ERR_NOTSUPP;
-	if (!s->local || job->flags || (job->size > INLINE_WRITE_MAX && !s->in_memory) ||
-	    loop_now_ns(loop) < atomic_load_explicit(&s->slow_until_ns, memory_order_relaxed))
+	if (!s->local || job->flags || (job->size > INLINE_WRITE_MAX && !s->in_memory) || linux_is_slow(&s->writes))
 		return ERR_AGAIN;
 	if (!s->in_memory && !atomic_load_explicit(&s->no_nowait_write, memory_order_relaxed)) {
 		job->flags = RWF_NOWAIT;
@@ -198,9 +172,7 @@ static int write_inline(struct linux_store *s, struct io_job *job)
 		if (err == ERR_NOTSUPP)
 			atomic_store(&s->no_nowait_write, true);
 	}
-	if (err != ERR_NOTSUPP)
-		return err;
-	return write_watched(s, job, loop);
+	return err != ERR_NOTSUPP ? err : linux_paced(&s->writes, write_job, job);
 }
 
 static const int stability_flags[] = {

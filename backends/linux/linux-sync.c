@@ -1,11 +1,14 @@
 /*
  * Durability of names and attributes: with sync=yes an operation is answered only after an fsync of what it
- * changed. Nodes count their changes, and how many of them are durable. Whoever finds no fsync running leads: it
- * takes everything that waits into one hop to a worker, and first lets those come who are about to: a sync costs more
- * than the changes that it makes durable. An object changed by many is synced once for all.
+ * changed. Nodes count their changes, and how many of them are durable. A sync costs more than the changes that it
+ * makes durable, so one serves all that wait: whoever finds nobody leading leads, and first lets those come who are
+ * about to and, for a part of what a sync takes, those who came the last time. Then one of those that came too late
+ * leads. An object changed by many is synced once for all.
  *
  * ext4 and XFS write changes of names and attributes to one journal in the order in which they were made. There a
  * file of our own is changed and synced, once for everything that was done before: a journal is never durable beyond a gap.
+ * It is changed once more right after: where the journal has become full it is this change, made by a worker, that
+ * waits for room, and not one of those that follow.
  */
 #include "backends/linux/linux.h"
 
@@ -18,16 +21,17 @@
 #include <unistd.h>
 
 #define SETTLE_MAX 3
-#define GATHER_MAX 64u
 #define GATHER_NS (2 * NS_PER_MS)
 
+/* A call that waits. */
 struct linux_sync {
 	struct linux_sync *next;
 	struct linux_node *nodes[SETTLE_MAX];
 	uint64_t upto[SETTLE_MAX]; /* changes of each */
 	uint32_t n;
 	int result;
-	bool done;
+	bool answered;
+	struct fiber_join wake;    /* answered, or to lead */
 };
 
 static uint64_t unsettled(struct linux_node *n)
@@ -62,6 +66,8 @@ static int sync_node(struct linux_store *s, struct linux_node *n)
 struct batch_job {
 	struct linux_store *store;
 	struct linux_sync *first;
+	struct loop *loop;
+	uint64_t took_ns;
 };
 
 /* Notes what was changed until now, or with settled set, that this is durable. */
@@ -86,14 +92,38 @@ static int sync_journal(struct linux_store *s, struct linux_sync *first)
 	return 0;
 }
 
+static void sync_nodes(struct linux_store *s, struct linux_sync *first)
+{
+	for (struct linux_sync *w = first; w; w = w->next)
+		for (uint32_t i = 0; i < w->n && !w->result; i++)
+			w->result = sync_node(s, w->nodes[i]);
+}
+
+/* Whoever is answered takes its link of the list along. */
+static void answer(struct linux_sync *first, int err)
+{
+	for (struct linux_sync *w = first, *next; w; w = next) {
+		next = w->next;
+		w->result = err ? err : w->result;
+		w->answered = true;
+		fiber_join_done(&w->wake);
+	}
+}
+
 static int batch_job(void *arg)
 {
 	struct batch_job *job = arg;
-	if (job->store->journal_fd >= 0)
-		return sync_journal(job->store, job->first);
-	for (struct linux_sync *w = job->first; w; w = w->next)
-		for (uint32_t i = 0; i < w->n && !w->result; i++)
-			w->result = sync_node(job->store, w->nodes[i]);
+	struct linux_store *s = job->store;
+	uint64_t start = loop_clock_ns(job->loop);
+	int err = 0;
+	if (s->journal_fd >= 0)
+		err = sync_journal(s, job->first);
+	else
+		sync_nodes(s, job->first);
+	job->took_ns = loop_clock_ns(job->loop) - start;
+	answer(job->first, err);
+	if (s->journal_fd >= 0)
+		futimens(s->journal_fd, NULL);
 	return 0;
 }
 
@@ -129,26 +159,37 @@ void linux_journal_open(struct linux_store *s)
 		s->journal_fd = openat(s->root_fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 }
 
+/* Lets everybody run once. With sync_lock held, which is given up meanwhile. */
+static void let_others_run(struct linux_store *s)
+{
+	fiber_mutex_unlock(&s->sync_lock);
+	fiber_yield();
+	fiber_mutex_lock(&s->sync_lock);
+}
+
 /*
- * Waits for changes under way, and lets everybody run as long as that brings more. With sync_lock held, which is given up
- * meanwhile.
+ * Waits for changes under way, as long as letting everybody run brings more, and a moment for those expected. With
+ * sync_lock held, which is given up meanwhile.
  */
 static void gather(struct linux_store *s)
 {
-	uint64_t deadline = loop_clock_ns(loop_current()) + GATHER_NS;
+	const struct loop *loop = loop_current();
+	uint64_t start = loop_clock_ns(loop), now = start;
+	uint64_t patience = start + MIN(s->sync_ns / 2, GATHER_NS), deadline = start + MAX(s->sync_ns, GATHER_NS);
 	uint32_t seen = 0;
 	atomic_store(&s->gathering, true);
-	while (s->n_queued < GATHER_MAX && loop_clock_ns(loop_current()) < deadline) {
+	fiber_cond_broadcast(&s->sync_open);
+	for (; now < deadline; now = loop_clock_ns(loop)) {
 		if (atomic_load(&s->n_changing) > 0) {
 			fiber_cond_timedwait(&s->sync_more, &s->sync_lock, deadline);
-			continue;
-		}
-		if (s->n_queued == seen)
+		} else if (s->n_queued > seen) {
+			seen = s->n_queued;
+			let_others_run(s);
+		} else if (s->n_queued < s->n_expected && now < patience) {
+			fiber_cond_timedwait(&s->sync_more, &s->sync_lock, patience);
+		} else {
 			break;
-		seen = s->n_queued;
-		fiber_mutex_unlock(&s->sync_lock);
-		fiber_yield();
-		fiber_mutex_lock(&s->sync_lock);
+		}
 	}
 	atomic_store(&s->gathering, false);
 }
@@ -158,8 +199,10 @@ void linux_sync_await(struct linux_store *s)
 	if (s->journal_fd < 0 || !atomic_load(&s->syncing) || atomic_load(&s->gathering))
 		return;
 	fiber_mutex_lock(&s->sync_lock);
-	if (s->syncing && !s->gathering)
-		fiber_cond_wait(&s->sync_done, &s->sync_lock);
+	s->n_awaiting++;
+	while (s->syncing && !s->gathering)
+		fiber_cond_wait(&s->sync_open, &s->sync_lock);
+	s->n_awaiting--;
 	fiber_mutex_unlock(&s->sync_lock);
 }
 
@@ -172,23 +215,49 @@ void linux_sync_nudge(struct linux_store *s)
 	fiber_mutex_unlock(&s->sync_lock);
 }
 
-/* With sync_lock held, which is given up meanwhile. */
+/* With sync_lock held: the next of those that wait leads, or changes are let in. */
+static void give_lead(struct linux_store *s)
+{
+	if (s->sync_queue) {
+		fiber_join_done(&s->sync_queue->wake);
+		return;
+	}
+	s->syncing = false;
+	fiber_cond_broadcast(&s->sync_open);
+}
+
+/* Syncs for all that wait, the caller among them. */
 static void lead(struct linux_store *s)
 {
-	s->syncing = true;
+	fiber_mutex_lock(&s->sync_lock);
 	gather(s);
-	struct batch_job job = {s, TAKE(s->sync_queue)};
+	struct batch_job job = {.store = s, .first = TAKE(s->sync_queue), .loop = loop_current()};
+	uint32_t n = s->n_queued;
 	s->n_queued = 0;
 	fiber_mutex_unlock(&s->sync_lock);
 	int err = loop_block(batch_job, &job);
+	if (err)
+		answer(job.first, err);
 	fiber_mutex_lock(&s->sync_lock);
-	s->syncing = false;
-	for (struct linux_sync *w = job.first, *next; w; w = next) {
-		next = w->next;
-		w->result = err ? err : w->result;
-		w->done = true;
-	}
-	fiber_cond_broadcast(&s->sync_done);
+	s->sync_ns = job.took_ns;
+	s->n_expected = n + s->n_queued + s->n_awaiting;
+	give_lead(s);
+	fiber_mutex_unlock(&s->sync_lock);
+}
+
+/* Queues w. True if nobody leads: the caller has to. */
+static bool enqueue(struct linux_store *s, struct linux_sync *w)
+{
+	fiber_join_add(&w->wake, 1);
+	fiber_mutex_lock(&s->sync_lock);
+	bool leads = !s->syncing;
+	w->next = s->sync_queue;
+	s->sync_queue = w;
+	s->n_queued++;
+	s->syncing = true;
+	fiber_cond_broadcast(&s->sync_more);
+	fiber_mutex_unlock(&s->sync_lock);
+	return leads;
 }
 
 int linux_settle(struct vfs_node *const *nodes, uint32_t n)
@@ -202,17 +271,13 @@ int linux_settle(struct vfs_node *const *nodes, uint32_t n)
 			me.nodes[me.n++] = linux_node(nodes[i]);
 	if (!me.n)
 		return 0;
-	fiber_mutex_lock(&s->sync_lock);
-	me.next = s->sync_queue;
-	s->sync_queue = &me;
-	s->n_queued++;
-	fiber_cond_broadcast(&s->sync_more);
-	while (!me.done) {
-		if (s->syncing)
-			fiber_cond_wait(&s->sync_done, &s->sync_lock);
-		else
-			lead(s);
+	bool leads = enqueue(s, &me);
+	if (!leads) {
+		fiber_join_wait(&me.wake);
+		if (me.answered)
+			return me.result;
+		fiber_join_add(&me.wake, 1);
 	}
-	fiber_mutex_unlock(&s->sync_lock);
+	lead(s);
 	return me.result;
 }

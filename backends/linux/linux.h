@@ -66,6 +66,12 @@ struct linux_listing {
 	_Alignas(8) char data[32768];
 };
 
+/* Whether calls of one kind are seen to be quick enough for a loop's thread. */
+struct linux_pace {
+	_Atomic uint64_t slow_until_ns; /* they were seen to wait: workers make them until then */
+	_Atomic int n_watched;          /* one took long: so many are still to be watched for waiting */
+};
+
 #define LINUX_LISTINGS 32
 #define LINUX_HINTS 65536
 
@@ -87,21 +93,23 @@ struct linux_store {
 	_Atomic bool no_tmpfile;
 	_Atomic bool no_cached_open;
 	_Atomic bool no_nowait_write;
-	_Atomic uint64_t slow_until_ns; /* inline writes were seen to wait: use workers until then */
-	_Atomic uint64_t names_slow_until_ns; /* the same of changes of names and attributes */
-	_Atomic int n_watched; /* inline writes still to be watched for waiting */
+	struct linux_pace writes;
+	struct linux_pace names; /* changes of names and attributes */
 	struct node_cache nodes;
 	struct node_cache streams; /* by their numbers */
 	struct linux_find *find; /* NULL with by_handle */
 	_Atomic(struct linux_listing *) listings[LINUX_LISTINGS];
 	_Atomic uint64_t *hints; /* LINUX_HINTS hashes of a directory and a name in it that were found of late */
-	struct fiber_mutex sync_lock; /* guards sync_queue, n_queued and syncing */
-	struct fiber_cond sync_done;
+	struct fiber_mutex sync_lock;    /* guards what follows */
+	struct fiber_cond sync_open;     /* changes are let in */
 	struct fiber_cond sync_more;     /* somebody queued, or will not */
 	struct linux_sync *sync_queue;
 	uint32_t n_queued;
-	_Atomic bool syncing;
-	_Atomic bool gathering;          /* the leader waits for those who are about to queue */
+	uint32_t n_awaiting;             /* to be let in */
+	uint32_t n_expected;             /* in the next queue, if all come again who came last time */
+	uint64_t sync_ns;                /* what the last sync took */
+	_Atomic bool syncing;            /* somebody leads */
+	_Atomic bool gathering;          /* and waits for those who are about to queue */
 	_Atomic uint32_t n_changing;     /* calls that may be */
 };
 
@@ -132,8 +140,9 @@ int linux_inline(struct linux_store *s, int (*fn)(void *arg), void *arg);
 int linux_quick(struct linux_store *s, int (*fn)(void *arg), void *arg);
 /* linux_alter() - the same for what linux_settle() will be asked for. */
 int linux_alter(struct linux_store *s, int (*fn)(void *arg), void *arg);
-/* linux_waits() - how often this thread has given up the CPU by itself. */
-long linux_waits(void);
+/* linux_is_slow() - whether to leave it to workers. linux_paced() - runs fn here, and watches how long that takes. */
+bool linux_is_slow(const struct linux_pace *p);
+int linux_paced(struct linux_pace *p, int (*fn)(void *arg), void *arg);
 
 /* -- linux-node.c: objects, handles, descriptors ---------------------------------------------------- */
 
