@@ -27,7 +27,7 @@ uint64_t linux_change(struct linux_node *n, const struct statx *stx)
 	return change;
 }
 
-static void fill_attr(struct linux_node *n, const struct statx *stx, struct op_attr *attr)
+void linux_fill_attr(struct linux_node *n, const struct statx *stx, struct op_attr *attr)
 {
 	*attr = (struct op_attr){
 		.mask = ATTR_ALL & ~ATTR_FSID,
@@ -79,7 +79,7 @@ int linux_getattr(struct vfs_node *node, struct op_attr *attr)
 		node_cache_set_dead(&linux_store(node->mount)->nodes, &n->cached, true);
 		return ERR_STALE;
 	}
-	fill_attr(n, &job.stx, attr);
+	linux_fill_attr(n, &job.stx, attr);
 	return 0;
 }
 

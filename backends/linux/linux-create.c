@@ -20,6 +20,7 @@ struct create_job {
 	const struct vfs_create *what;
 	mode_t mode; /* to make it with */
 	int fd;
+	struct statx stx; /* what was made */
 	struct linux_meta meta;
 	struct linux_node *node;
 };
@@ -95,13 +96,11 @@ static int make(struct create_job *job)
 /* The thread is a worker's: nobody else's calls run on it meanwhile. */
 static int make_as(struct create_job *job, uid_t uid, gid_t gid)
 {
-	uid_t own_uid = geteuid();
-	gid_t own_gid = getegid();
 	setfsgid(gid);
 	setfsuid(uid);
 	int made = make(job);
-	setfsuid(own_uid);
-	setfsgid(own_gid);
+	setfsuid(job->store->uid);
+	setfsgid(job->store->gid);
 	return made;
 }
 
@@ -109,17 +108,17 @@ static int make_as(struct create_job *job, uid_t uid, gid_t gid)
 static int make_owned(struct create_job *job, uid_t *owner)
 {
 	const struct op_attr *attr = job->what->attr;
-	bool as_server = attr->uid == geteuid() && attr->gid == getegid();
-	*owner = geteuid();
+	const struct linux_store *s = job->store;
+	*owner = s->uid;
 	job->mode = attr->mode & 0777;
-	if (as_server)
+	if (attr->uid == s->uid && attr->gid == s->gid)
 		return make(job);
-	if (job->store->privileged) {
+	if (s->privileged) {
 		int made = make_as(job, attr->uid, attr->gid);
 		*owner = attr->uid;
 		if (made != ERR_ACCES && made != ERR_PERM)
 			return made;
-		*owner = geteuid();
+		*owner = s->uid;
 	}
 	job->mode = job->what->type == OP_TYPE_DIR ? 0700 : 0600;
 	return make(job);
@@ -129,14 +128,23 @@ static int make_owned(struct create_job *job, uid_t *owner)
 static int open_made(struct create_job *job, uid_t owner)
 {
 	bool is_dir = job->what->type == OP_TYPE_DIR;
-	struct statx stx;
 	int fd = linux_open(job->store, job->dirfd, job->name.text, O_PATH | (is_dir ? O_DIRECTORY : 0), 0);
 	if (fd < 0)
 		return fd;
-	if (!linux_stat(fd, &stx) && linux_type(stx.stx_mode) == job->what->type && stx.stx_uid == owner)
+	if (!linux_stat(fd, &job->stx) && linux_type(job->stx.stx_mode) == job->what->type && job->stx.stx_uid == owner)
 		return fd;
 	close(fd);
 	return ERR_IO;
+}
+
+/* What was made is what was asked for. */
+static bool is_complete(const struct create_job *job)
+{
+	const struct op_attr *attr = job->what->attr;
+	const struct statx *stx = &job->stx;
+	if (attr->mask & ~(uint64_t)(ATTR_TYPE | ATTR_MODE | ATTR_UID | ATTR_GID | ATTR_RDEV) || job->what->acl)
+		return false;
+	return stx->stx_uid == attr->uid && stx->stx_gid == attr->gid && (stx->stx_mode & 07777) == (attr->mode & 07777);
 }
 
 static int complete(struct create_job *job)
@@ -178,7 +186,9 @@ static int finish(struct create_job *job, bool nameless)
 	int err = complete(job);
 	if (err && !nameless)
 		unlinkat(job->dirfd, job->name.text, job->what->type == OP_TYPE_DIR ? AT_REMOVEDIR : 0);
-	return !err && nameless && named ? link_fd(job) : err;
+	if (!err && nameless && named)
+		err = link_fd(job);
+	return err ? err : linux_stat(job->fd, &job->stx);
 }
 
 static int create_job(void *arg)
@@ -192,9 +202,11 @@ static int create_job(void *arg)
 	if (job->fd < 0)
 		return job->fd;
 	bool no_name = !job->name.text[0] || (wants_verifier(job) && !atomic_load(&job->store->no_tmpfile));
-	int err = finish(job, is_file && no_name);
+	int err = is_file ? linux_stat(job->fd, &job->stx) : 0;
+	if (!err && !is_complete(job))
+		err = finish(job, is_file && no_name);
 	if (!err)
-		return linux_adopt(job->store, &job->fd, is_file ? &job->meta : NULL, &job->node);
+		return linux_adopt_as(job->store, &job->fd, &job->stx, is_file ? &job->meta : NULL, &job->node);
 	close(job->fd);
 	return err;
 }
@@ -210,6 +222,8 @@ int linux_create(struct vfs_call *call, struct vfs_node *dir, const struct vfs_n
 		return err;
 	linux_changed(d);
 	linux_find_note(job.store, job.node->cached.node.fileid, dir->fileid, job.name.text);
+	if (what->made)
+		linux_fill_attr(job.node, &job.stx, what->made);
 	*node = &job.node->cached.node;
 	return 0;
 }

@@ -32,7 +32,7 @@ static int lookup_job(void *arg)
 {
 	struct lookup_job *job = arg;
 	CLEANUP_FD int fd = linux_open(job->store, job->dirfd, job->name.text, O_PATH, 0);
-	return fd < 0 ? fd : linux_adopt(job->store, &fd, NULL, &job->node);
+	return fd < 0 ? fd : linux_adopt(job->store, &fd, &job->node);
 }
 
 /* Inline, for what the kernel has in its name cache. ERR_AGAIN otherwise. */
@@ -46,7 +46,7 @@ static int lookup_cached(struct lookup_job *job)
 		atomic_store(&s->no_cached_open, true);
 		return ERR_AGAIN;
 	}
-	return fd < 0 ? fd : linux_adopt(s, &fd, NULL, &job->node);
+	return fd < 0 ? fd : linux_adopt(s, &fd, &job->node);
 }
 
 static _Atomic uint64_t *hint_of(struct linux_store *s, uint64_t dir, const struct vfs_name *name, uint64_t *hash)
@@ -127,7 +127,7 @@ static int parent_job(void *arg)
 	int inside = is_inside(job->store, fd);
 	if (inside <= 0)
 		return inside ? inside : ERR_STALE;
-	return linux_adopt(job->store, &fd, NULL, &job->node);
+	return linux_adopt(job->store, &fd, &job->node);
 }
 
 int linux_parent(struct vfs_node *dir, struct vfs_node **parent)

@@ -158,23 +158,31 @@ struct linux_node *linux_node_find(struct linux_store *s, uint64_t ino)
 	return c ? container_of(c, struct linux_node, cached) : NULL;
 }
 
-int linux_adopt(struct linux_store *s, int *fd, const struct linux_meta *made, struct linux_node **node)
+int linux_adopt(struct linux_store *s, int *fd, struct linux_node **node)
+{
+	struct statx stx;
+	int err = linux_stat(*fd, &stx);
+	if (!err)
+		return linux_adopt_as(s, fd, &stx, NULL, node);
+	close(*fd);
+	*fd = -1;
+	return err;
+}
+
+int linux_adopt_as(struct linux_store *s, int *fd, const struct statx *stx, const struct linux_meta *made,
+                   struct linux_node **node)
 {
 	CLEANUP_FD int own = *fd;
-	struct statx stx;
 	*fd = -1;
-	int err = linux_stat(own, &stx);
-	if (err)
-		return err;
-	if (stx.stx_dev_major != s->dev_major || stx.stx_dev_minor != s->dev_minor)
+	if (stx->stx_dev_major != s->dev_major || stx->stx_dev_minor != s->dev_minor)
 		return ERR_XDEV;
-	*node = linux_node_find(s, stx.stx_ino);
+	*node = linux_node_find(s, stx->stx_ino);
 	if (*node)
 		return 0;
-	struct linux_node *n = make_node(s, &stx);
+	struct linux_node *n = make_node(s, stx);
 	if (!n)
 		return ERR_NOMEM;
-	err = linux_ident(s, own, &stx, &n->ident);
+	int err = linux_ident(s, own, stx, &n->ident);
 	if (err) {
 		free(n);
 		return err;
@@ -370,7 +378,7 @@ static int get_job(void *arg)
 		return err;
 	if (stx.stx_nlink == 0)
 		return ERR_STALE;
-	return linux_adopt(job->store, &fd, NULL, &job->node);
+	return linux_adopt(job->store, &fd, &job->node);
 }
 
 int linux_node_get(struct vfs_mount *m, const uint8_t *bytes, uint32_t size, struct vfs_node **node)

@@ -147,6 +147,8 @@ static int mount_job(void *arg)
 		return err;
 	job->what = "can't be used";
 	umask(0); /* modes are the VFS's to decide */
+	s->uid = geteuid();
+	s->gid = getegid();
 	s->privileged = has_capability(CAP_CHOWN) && has_capability(CAP_FOWNER);
 	probe_file_system(s);
 	s->size_max = probe_max_size(s);
@@ -158,7 +160,7 @@ static int mount_job(void *arg)
 	node_cache_init(&s->nodes, idle_nodes(), linux_node_destroy);
 	node_cache_init(&s->streams, 0, linux_stream_destroy);
 	int fd = linux_open(s, s->root_fd, ".", O_PATH, 0);
-	err = fd < 0 ? fd : linux_adopt(s, &fd, NULL, &root);
+	err = fd < 0 ? fd : linux_adopt(s, &fd, &root);
 	if (err) {
 		node_cache_fini(&s->nodes);
 		return err;

@@ -82,6 +82,8 @@ struct linux_store {
 	int proc_fd;      /* /proc/self/fd, to open what an O_PATH descriptor names */
 	uint32_t dev_major, dev_minor;
 	uint64_t root_ino;
+	uid_t uid;        /* the server's own */
+	gid_t gid;
 	uint64_t size_max; /* bytes of a file at most */
 	bool privileged;  /* may give files away */
 	bool by_handle;   /* open_by_handle_at() is allowed */
@@ -161,11 +163,11 @@ int linux_ident(struct linux_store *s, int fd, const struct statx *stx, struct l
 /* linux_node_find() - the cached node of that inode number with a reference, or NULL. */
 struct linux_node *linux_node_find(struct linux_store *s, uint64_t ino);
 
-/*
- * linux_adopt() - the node of the object that *fd (taken in any case) names; made: what is kept of it, for it was just made and
- * fd is good for data, too; NULL otherwise. Makes system calls.
- */
-int linux_adopt(struct linux_store *s, int *fd, const struct linux_meta *made, struct linux_node **node);
+/* linux_adopt() - the node of the object that *fd (taken in any case) names. Makes system calls. */
+int linux_adopt(struct linux_store *s, int *fd, struct linux_node **node);
+/* The same with the object's state known. made: what is kept of a file that was just made, whose fd is good for data, too; or NULL. */
+int linux_adopt_as(struct linux_store *s, int *fd, const struct statx *stx, const struct linux_meta *made,
+                   struct linux_node **node);
 
 /* linux_open() - openat2() of one name in the store, O_CLOEXEC and O_NOFOLLOW, never out of it. The descriptor or ERR_*. */
 int linux_open(struct linux_store *s, int dirfd, const char *name, int flags, uint64_t resolve);
@@ -221,6 +223,8 @@ int linux_readlink(struct vfs_node *node, char *target, uint32_t *size);
 int linux_verifier(struct vfs_node *node, uint64_t *verifier);
 /* linux_change() - the change counter for that state of the object. */
 uint64_t linux_change(struct linux_node *node, const struct statx *stx);
+/* linux_fill_attr() - what to answer for that state of the object. */
+void linux_fill_attr(struct linux_node *node, const struct statx *stx, struct op_attr *attr);
 /* linux_apply() - owner, mode and times to the object of fd; new_object: what an ordinary user may not give away stays ours. Blocks. */
 int linux_apply(struct linux_store *s, int fd, const struct op_attr *attr, bool new_object);
 

@@ -137,6 +137,7 @@ struct vfs_create {
 	uint32_t target_size;
 	uint64_t verifier;          /* with ATTR_VERIFIER in attr->mask: exclusive create's, kept with the file */
 	const struct acl *acl;      /* the object's, NULL: none; copied. Its mode is in attr */
+	struct op_attr *made;       /* where create() may put what getattr would answer next; its mask is 0 before. NULL: not wanted */
 };
 
 /* Called for each entry; false: stop, this entry was not taken. node: NULL, or the entry's with a borrowed reference. */

@@ -24,12 +24,20 @@ static int stream_attr(struct vfs_node *node, struct op_attr *attr)
 	return err;
 }
 
+/* What the VFS knows. */
+static void add_own(const struct vfs_node *node, struct op_attr *attr)
+{
+	attr->fsid = node->mount->fsid;
+	attr->flags = vfs_node_acl(node) ? ATTR_HAS_ACL : 0;
+	attr->mask |= ATTR_FSID | ATTR_FLAGS;
+}
+
 int vfs_attr(struct vfs_node *node, struct op_attr *attr)
 {
 	int err = unlikely(node->base != NULL) ? stream_attr(node, attr) : node->mount->ops->getattr(node, attr);
-	attr->fsid = node->mount->fsid;
-	attr->flags = vfs_node_acl(node) ? ATTR_HAS_ACL : 0;
-	attr->mask = err ? 0 : attr->mask | ATTR_FSID | ATTR_FLAGS;
+	add_own(node, attr);
+	if (err)
+		attr->mask = 0;
 	return err;
 }
 
@@ -39,6 +47,14 @@ int vfs_attr_locked(struct vfs_node *node, struct op_attr *attr)
 	int err = vfs_attr(node, attr);
 	fiber_rwlock_rdunlock(vfs_node_lock(node));
 	return err;
+}
+
+int vfs_attr_made(struct vfs_node *node, struct op_attr *attr)
+{
+	if (!attr->mask)
+		return vfs_attr_locked(node, attr);
+	add_own(node, attr);
+	return 0;
 }
 
 int vfs_pre(struct vfs_node *node, struct op_wcc *wcc)

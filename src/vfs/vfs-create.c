@@ -50,7 +50,7 @@ int vfs_make(struct vfs_call *c, const struct op_attr *dir, const struct vfs_nam
 	struct op_attr attr;
 	const struct op_attr *asked = what->attr;
 	if (access_check(c->cred, dir, c->node->acl, what->type == OP_TYPE_DIR ? ACE_APPEND_DATA : MAY_WRITE))
-		return refuse_create(c->node, name);
+		return ERR_ACCES;
 	if (!c->node->mount->ops->create)
 		return ERR_NOTSUPP;
 	int err = access_create(c->cred, dir, what->type, asked, &attr);
@@ -75,6 +75,13 @@ struct maker {
 	struct op_wcc *dir;
 };
 
+static int answer_made(struct vfs_call *c, struct maker *m, struct vfs_node *node)
+{
+	c->made = node;
+	vfs_handle_make(c->vfs, node, c->tag, m->obj);
+	return vfs_attr_made(node, m->attr);
+}
+
 static int make(struct vfs_call *c, struct maker *m)
 {
 	struct vfs_name name;
@@ -86,9 +93,12 @@ static int make(struct vfs_call *c, struct maker *m)
 		err = vfs_begin_change(c, c->node, m->dir);
 	if (err)
 		return err;
+	m->what.made = m->attr;
 	err = vfs_make(c, &m->dir->post, &name, &m->what, &node);
 	if (!err)
-		err = vfs_made(c, node, m->obj, m->attr);
+		err = answer_made(c, m, node);
+	else if (err == ERR_ACCES)
+		err = refuse_create(c->node, &name);
 	vfs_end_change(c->node, m->dir);
 	if (!err)
 		vfs_changed(c, c->node, CHANGED_NAME, &name);

@@ -116,6 +116,8 @@ int vfs_handle_node(struct vfs *vfs, const struct op_handle *h, struct vfs_node 
 /* vfs_attr() - node's lock is held. vfs_attr_locked() takes it. */
 int vfs_attr(struct vfs_node *node, struct op_attr *attr);
 int vfs_attr_locked(struct vfs_node *node, struct op_attr *attr);
+/* vfs_attr_made() - of what create() just made, which may have put them there. */
+int vfs_attr_made(struct vfs_node *node, struct op_attr *attr);
 /* vfs_attr_allowed() - takes the lock, and asks for the rights of enum ace_mask too. */
 int vfs_attr_allowed(struct vfs_call *c, struct vfs_node *node, struct op_attr *attr, uint32_t want);
 /* vfs_check_values() - that what a caller gives for times and owners is any. ERR_INVAL. */
@@ -145,7 +147,7 @@ int vfs_name_cmp(const struct vfs_name *a, const struct vfs_name *b);
 /* vfs_begin_change() - locks a directory for a change of its names, checks that it may be searched, fills wcc->pre; unlocks on failure. */
 int vfs_begin_change(struct vfs_call *c, struct vfs_node *dir, struct op_wcc *wcc);
 void vfs_end_change(struct vfs_node *dir, struct op_wcc *wcc);
-/* vfs_make() - creates an object in c->node between the two above; EXIST beats ACCES. */
+/* vfs_make() - creates an object in c->node between the two above. ERR_ACCES: what stands in the way may be its name, too. */
 int vfs_make(struct vfs_call *c, const struct op_attr *dir, const struct vfs_name *name, struct vfs_create *what,
              struct vfs_node **node);
 /* vfs_made() - handle and attributes of the answer; the reference passes to c->made. */

@@ -279,7 +279,7 @@ static int check_exists(struct vfs_node *node, const struct op_open_in *in)
 static int open_created(struct vfs_call *c, struct vfs_node *node, const struct op_open_in *in, struct op_open_out *out)
 {
 	out->created = 1;
-	int err = vfs_attr_locked(node, &out->attr);
+	int err = vfs_attr_made(node, &out->attr);
 	if (!err && !(in->flags & OPEN_NO_STATE))
 		err = vfs_open_add(c, node, in->access, in->deny, &out->open_id);
 	return err;
@@ -304,7 +304,7 @@ static int create_file(struct vfs_call *c, const struct op_open_in *in, struct o
                        const struct vfs_name *name, struct vfs_node **node)
 {
 	struct op_attr asked = in->attr;
-	struct vfs_create what = {.type = OP_TYPE_FILE, .attr = &asked, .verifier = in->verifier};
+	struct vfs_create what = {.type = OP_TYPE_FILE, .attr = &asked, .verifier = in->verifier, .made = &out->attr};
 	asked.mask &= ~(uint64_t)ATTR_VERIFIER;
 	if (in->disposition == OPEN_EXCLUSIVE)
 		asked.mask |= ATTR_VERIFIER;
@@ -313,6 +313,7 @@ static int create_file(struct vfs_call *c, const struct op_open_in *in, struct o
 	int err = vfs_make(c, &out->dir.post, name, &what, node);
 	if (err || !(in->attr.mask & ATTR_SIZE) || in->attr.size == 0)
 		return err;
+	out->attr.mask = 0;
 	err = set_initial_size(c, &in->attr, name, *node);
 	if (err)
 		vfs_node_put(TAKE(*node));
