@@ -206,11 +206,11 @@ static int walk(struct vfs_node **node, const char *path)
 static int set_project(struct command *cmd, struct vfs_mount *m, const char *path)
 {
 	struct op_attr set = {.mask = ATTR_PROJECT, .project = cmd->quota.id};
-	struct vfs_node *node = vfs_node_get(m->root);
-	if (cmd->quota.kind != QUOTA_PROJECT) {
-		vfs_node_put(node);
+	if (cmd->quota.kind != QUOTA_PROJECT)
 		return fail(cmd, ERR_INVAL, "only a project has a directory");
-	}
+	if (!m->root)
+		return fail(cmd, ERR_IO, "the store has failed");
+	struct vfs_node *node = vfs_node_get(m->root);
 	int err = walk(&node, path);
 	if (!err) {
 		fiber_rwlock_wrlock(&node->lock);

@@ -73,7 +73,7 @@ struct vfs_mount {
 	struct pages *pages; /* the page arena */
 	struct block_cache *cache; /* block-cache.h; of all mounts together */
 	struct fiber_mutex rename_lock;
-	struct vfs_node *root; /* set by mount(), one reference */
+	struct vfs_node *root; /* set by mount(), one reference; NULL: the store has failed since, so that it cannot be read */
 	void *store;         /* the backend's own */
 };
 

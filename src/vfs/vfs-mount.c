@@ -143,7 +143,8 @@ static int mount_store(struct vfs *vfs, struct vfs_mount *m, const struct vfs_mo
 static void mount_close(struct vfs_mount *m)
 {
 	name_indexes_drop(m->vfs->names, m);
-	vfs_node_put(TAKE(m->root));
+	if (m->root)
+		vfs_node_put(TAKE(m->root));
 	m->ops->unmount(m);
 	free(m);
 }

@@ -119,6 +119,8 @@ static int walk_start(struct vfs_call *c, const char **path, struct vfs_node **n
 		return ERR_NOENT;
 	if (unlikely(m->held))
 		return ERR_DELAY;
+	if (unlikely(!m->root))
+		return ERR_IO;
 	*node = vfs_node_get(m->root);
 	return 0;
 }
