@@ -78,10 +78,19 @@ static bool is_store(struct check *c)
 	return faccessat(c->dir_fd, "meta", F_OK, 0) == 0 && faccessat(c->dir_fd, "data", F_OK, 0) == 0;
 }
 
+/* Twice, if need be: nothing is given up for what is read wrong once. */
+static size_t read_super(struct check *c, uint8_t bytes[CAIRN_SUPER_SIZE])
+{
+	size_t n = read_bytes(c, bytes);
+	if (n != CAIRN_SUPER_SIZE || !cairn_super_is_whole(bytes))
+		n = read_bytes(c, bytes);
+	return n;
+}
+
 int check_super(struct check *c, char **why)
 {
 	uint8_t bytes[CAIRN_SUPER_SIZE];
-	size_t n = read_bytes(c, bytes);
+	size_t n = read_super(c, bytes);
 	int err = 0;
 	if (n != CAIRN_SUPER_SIZE && !is_store(c)) {
 		refuse(why, c->o->path, "there is no cairn store");

@@ -108,10 +108,18 @@ static int lock_file(void *arg)
 	return flock(file_fd(arg), LOCK_EX) ? err_from_errno(errno) : 0;
 }
 
+/* As much as there is up to the end of the file. */
 static ssize_t read_at(struct journal *j, uint8_t *data, size_t size, uint64_t at)
 {
-	struct iovec iov = {data, size};
-	return file_preadv(j->file, &iov, 1, at);
+	size_t done = 0;
+	ssize_t n = 1;
+	while (n > 0 && done < size) {
+		struct iovec iov = {data + done, size - done};
+		n = file_preadv(j->file, &iov, 1, at + done);
+		n = n > 0 ? n / JOURNAL_BLOCK * JOURNAL_BLOCK : n;
+		done += n > 0 ? (size_t)n : 0;
+	}
+	return n < 0 ? n : (ssize_t)done;
 }
 
 static int read_first(struct journal *j)
@@ -380,8 +388,12 @@ int journal_replay(struct journal *j, const struct journal_place *from, journal_
 		j->end = *from;
 	if (j->end.at < JOURNAL_BLOCK || j->end.at > end_of(j, 1) || j->end.at % JOURNAL_BLOCK)
 		return ERR_IO;
-	while (!err && more)
+	/* The end is looked at twice: what is read wrong for once must not be taken for it. */
+	for (bool again = false; !err && (more || !again);) {
+		again = !more;
+		w.size = again ? 0 : w.size;
 		err = replay_next(&w, visit, arg, &more);
+	}
 	if (!err)
 		err = check_end(&w);
 	free(w.data);
