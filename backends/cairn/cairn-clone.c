@@ -88,7 +88,7 @@ static int copy_record(struct cloning *c)
 static int clone_all(struct cloning *c)
 {
 	int err = 0;
-	if (c->at == 0 && (c->from->inode.flags & CAIRN_INLINE))
+	if (c->at == 0 && cairn_is_inline(c->from))
 		err = copy_record(c);
 	if (!err && c->at == c->end)
 		return cairn_flush(c->to, NULL);

@@ -59,7 +59,7 @@ int cairn_extent_at(struct cairn_node *n, uint64_t block, struct cairn_extent *e
 	e->first = block;
 	e->n = CAIRN_BLOCKS_MAX - block;
 	e->kind = CAIRN_HOLE;
-	if (block == 0 && (n->inode.flags & CAIRN_INLINE)) {
+	if (block == 0 && cairn_is_inline(n)) {
 		e->n = 1;
 		e->kind = CAIRN_IN_RECORD;
 		return 0;

@@ -309,7 +309,7 @@ static void end_flush(struct cairn *fs, uint32_t phase, int err)
 	fiber_mutex_lock(&fs->flushed_lock);
 	spin_lock(&fs->dirty_lock);
 	fs->n_flush_errors += err != 0;
-	fs->flush_err = err;
+	__atomic_store_n(&fs->flush_err, err, __ATOMIC_RELAXED);
 	bool last = --fs->n_flushing[phase] == 0;
 	spin_unlock(&fs->dirty_lock);
 	if (last)
@@ -347,6 +347,14 @@ static int flush_one(struct cairn_node *n, uint32_t phase)
 	return err;
 }
 
+static uint64_t count_errors(struct cairn *fs)
+{
+	spin_lock(&fs->dirty_lock);
+	uint64_t n = fs->n_flush_errors;
+	spin_unlock(&fs->dirty_lock);
+	return n;
+}
+
 int cairn_flush_all(struct cairn *fs)
 {
 	/* Exact: what another thread has queued may be of a time that this loop has not seen yet. */
@@ -355,14 +363,15 @@ int cairn_flush_all(struct cairn *fs)
 	uint32_t phase;
 	int err = 0;
 	fiber_mutex_lock(&fs->flush_all_lock);
-	uint64_t n_errors = fs->n_flush_errors;
+	uint64_t n_errors = count_errors(fs);
 	while (!err && (n = take_dirty(fs, now, &phase))) {
 		fiber_rwlock_rdlock(vfs_node_lock(&n->cached.node));
 		err = flush_one(n, phase);
 	}
 	if (!err) {
 		wait_for_flushes(fs);
-		err = fs->n_flush_errors == n_errors ? 0 : fs->flush_err ? fs->flush_err : ERR_IO;
+		int last = __atomic_load_n(&fs->flush_err, __ATOMIC_RELAXED);
+		err = count_errors(fs) == n_errors ? 0 : last ? last : ERR_IO;
 	}
 	fiber_mutex_unlock(&fs->flush_all_lock);
 	return err;

@@ -279,6 +279,12 @@ static inline uint64_t cairn_ino(const struct cairn_node *n)
 	return n->ino;
 }
 
+/* cairn_is_inline() - whether block 0 is in the table of inline data, as far as is stored: also beside a flush. */
+static inline bool cairn_is_inline(const struct cairn_node *n)
+{
+	return __atomic_load_n(&n->inode.flags, __ATOMIC_RELAXED) & CAIRN_INLINE;
+}
+
 static inline uint64_t cairn_fileid(const struct cairn *fs, uint64_t ino)
 {
 	return ino | fs->fileid_bits;
