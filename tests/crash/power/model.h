@@ -131,6 +131,7 @@ struct model {
 	struct model_snapshot snapshots[N_SNAPSHOTS];
 	const struct step *rolling_back; /* under way: all is as before it or as after */
 	const struct step *growing;
+	bool scrub_failed;      /* it met a fault, and may tell of damage */
 	uint32_t capacity;      /* in MiB; 0: as the store was made */
 };
 

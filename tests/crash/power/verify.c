@@ -525,7 +525,7 @@ static void check_care(struct check *c, const struct model *m)
 		check_limits(c, &m->parts[c->worker]);
 	check_capacity(c, m);
 	rig_scrub_state(c->rig, &scrub);
-	if (scrub.bad_records || scrub.bad_bytes || scrub.run == SCRUB_FAILED)
+	if (!m->scrub_failed && (scrub.bad_records || scrub.bad_bytes || scrub.run == SCRUB_FAILED))
 		bad(c, "the scrub has found damage: %s", scrub.last_bad);
 	if (!usage_fits(c->rig, &nothing))
 		bad(c, "usage");

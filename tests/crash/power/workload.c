@@ -374,6 +374,7 @@ void workload_run(struct run *run)
 	} else {
 		record_mark(0, MARK_READY);
 		work_all(run, &r, shared);
+		run->n_failed += run->syncs && rig_sync(&r);
 	}
 	if (err || run->unmounts)
 		rig_close(&r);

@@ -20,7 +20,7 @@ struct run {
 	struct rig_engine engine;
 	bool lazy;               /* as FUSE does it */
 	bool snapshots;          /* are made, removed and rolled back to */
-	bool unmounts;           /* at the end */
+	bool syncs, unmounts;    /* at the end */
 	const char *const *options;
 	char dir[128];
 	uint64_t verifier;       /* of the server that worked */
