@@ -312,6 +312,7 @@ static int mount_store(struct vfs_mount *m, const struct vfs_option *opt, char *
 			say(why, err, err == ERR_ROFS ? "a snapshot can be mounted only read-only" : "there is no snapshot", mo.snapshot);
 	}
 	if (err) {
+		cairn_work_stop(fs);
 		if (m->root)
 			vfs_node_put(TAKE(m->root));
 		store_free(fs);
@@ -327,9 +328,10 @@ static void unmount_store(struct vfs_mount *m)
 	struct cairn *fs = m->store;
 	cairn_scrub_close(fs);
 	fiber_join_wait(&fs->readers_ahead);
+	/* It works in a store that has become read-only too. */
+	cairn_work_stop(fs);
 	if (!m->read_only) {
 		struct meta_txn txn;
-		cairn_work_stop(fs);
 		int err = cairn_flush_all(fs);
 		meta_begin(&txn);
 		txn.frees = true;
