@@ -65,6 +65,7 @@ void cairn_stats(struct vfs_mount *m, backend_stat_fn *emit, void *arg)
 	emit(arg, "inodes", fs->n_inodes);
 	emit(arg, "orphans", fs->n_orphans);
 	emit(arg, "tables_bytes", sizes.tables_bytes);
+	emit(arg, "tables_warmed_bytes", sizes.warmed_bytes);
 	emit(arg, "tables_max_bytes", fs->super.meta_size);
 	emit(arg, "host_free_bytes", meta.host_free);
 	emit(arg, "host_full", meta.full);

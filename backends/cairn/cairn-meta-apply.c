@@ -24,24 +24,34 @@ struct apply {
 	struct journal_place end;
 	bool whole;
 	MDB_txn *txn;
+	MDB_cursor *cursor; /* of the table; it ends with txn */
 	uint32_t piece; /* records in one transaction; 0: all */
 	uint32_t n;     /* in this one so far */
 };
 
-int meta_put_value(struct meta *m, MDB_txn *txn, enum meta_table table, const struct meta_key *key, const struct meta_value *value)
+static MDB_val room_for(const struct meta_value *value)
 {
-	MDB_val k = meta_key_val(key), v = {META_HEAD_SIZE + value->size + META_SUM_SIZE, NULL};
+	return (MDB_val){META_HEAD_SIZE + value->size + META_SUM_SIZE, NULL};
+}
+
+static void fill(enum meta_table table, const MDB_val *k, const MDB_val *v, const struct meta_value *value)
+{
 	struct cursor c;
-	int rc = mdb_put(txn, m->tables[table], &k, &v, MDB_RESERVE);
-	if (rc)
-		return rc;
-	cursor_init(&c, v.mv_data, v.mv_size);
+	cursor_init(&c, v->mv_data, v->mv_size);
 	cursor_put_u8(&c, META_RECORD_VERSION);
 	cursor_put_bytes(&c, "\0\0\0\0\0\0", 7);
 	cursor_put_le64(&c, value->batch);
 	cursor_put_bytes(&c, value->body, value->size);
-	cursor_put_le64(&c, meta_sum(table, &k, v.mv_data, META_HEAD_SIZE + value->size));
-	return 0;
+	cursor_put_le64(&c, meta_sum(table, k, v->mv_data, META_HEAD_SIZE + value->size));
+}
+
+int meta_put_value(struct meta *m, MDB_txn *txn, enum meta_table table, const struct meta_key *key, const struct meta_value *value)
+{
+	MDB_val k = meta_key_val(key), v = room_for(value);
+	int rc = mdb_put(txn, m->tables[table], &k, &v, MDB_RESERVE);
+	if (rc == 0)
+		fill(table, &k, &v, value);
+	return rc;
 }
 
 /* The one place where a record of the tables is replaced or deleted. */
@@ -55,10 +65,17 @@ static int apply_record(struct apply *a, enum meta_table table, const struct met
 	if (rc)
 		return rc;
 	struct meta_value value = {dirty_body(d), d->size, d->batch};
-	if (!d->deleted)
-		return meta_put_value(a->m, a->txn, table, &key, &value);
-	rc = mdb_del(a->txn, a->m->tables[table], &k, NULL);
-	return rc == MDB_NOTFOUND ? 0 : rc;
+	MDB_val v = room_for(&value);
+	if (d->deleted) {
+		rc = mdb_cursor_get(a->cursor, &k, &v, MDB_SET);
+		if (rc == 0)
+			rc = mdb_cursor_del(a->cursor, 0);
+		return rc == MDB_NOTFOUND ? 0 : rc;
+	}
+	rc = mdb_cursor_put(a->cursor, &k, &v, MDB_RESERVE);
+	if (rc == 0)
+		fill(table, &k, &v, &value);
+	return rc;
 }
 
 static int put_counter(struct apply *a, uint64_t counter, uint64_t value)
@@ -74,24 +91,47 @@ static int put_counter(struct apply *a, uint64_t counter, uint64_t value)
 
 /* ---- transactions */
 
-static int next_piece(struct apply *a)
+static int commit(struct apply *a)
+{
+	int rc = mdb_txn_commit(TAKE(a->txn));
+	meta_readers_retire(a->m);
+	return rc;
+}
+
+/* Records are in order, so the place of one is often near that of the one before. */
+static int open_cursor(struct apply *a, enum meta_table table)
+{
+	return mdb_cursor_open(a->txn, a->m->tables[table], &a->cursor);
+}
+
+static int next_piece(struct apply *a, enum meta_table table)
 {
 	if (!a->piece || ++a->n < a->piece)
 		return 0;
 	a->n = 0;
-	int rc = mdb_txn_commit(TAKE(a->txn));
-	return rc ? rc : mdb_txn_begin(a->m->env, NULL, 0, &a->txn);
+	int rc = commit(a);
+	if (rc == 0)
+		rc = mdb_txn_begin(a->m->env, NULL, 0, &a->txn);
+	return rc ? rc : open_cursor(a, table);
+}
+
+static int apply_table(struct apply *a, enum meta_table table)
+{
+	struct meta_dirty *d = overlay_first(a->from, table);
+	int rc = d ? open_cursor(a, table) : 0;
+	for (; rc == 0 && d; d = overlay_next(d)) {
+		rc = apply_record(a, table, d);
+		if (rc == 0)
+			rc = next_piece(a, table);
+	}
+	return rc;
 }
 
 static int apply_records(struct apply *a)
 {
 	int rc = 0;
 	for (int t = 0; rc == 0 && t < META_N_TABLES; t++)
-		for (struct meta_dirty *d = overlay_first(a->from, t); rc == 0 && d; d = overlay_next(d)) {
-			rc = apply_record(a, t, d);
-			if (rc == 0)
-				rc = next_piece(a);
-		}
+		rc = apply_table(a, t);
 	return rc;
 }
 
@@ -113,7 +153,7 @@ static int try_apply(struct apply *a)
 	if (rc == 0)
 		rc = apply_end(a);
 	if (rc == 0)
-		rc = mdb_txn_commit(TAKE(a->txn));
+		rc = commit(a);
 	if (a->txn)
 		mdb_txn_abort(TAKE(a->txn));
 	return rc;

@@ -28,6 +28,15 @@
 #define META_OVERLAY_MIN (64ULL << 10)
 #define META_HOST_SHARE 256u /* of the host's bytes, what an overlay may take at most */
 
+/* Reader transactions that nobody uses. */
+struct meta_readers {
+	struct spinlock lock;
+	uint64_t version;     /* the tables' last transaction */
+	uint32_t n;
+	uint32_t n_live;      /* of those, at the end: they read that version; the others are reset */
+	MDB_txn *idle[META_READERS_MAX];
+};
+
 struct meta {
 	MDB_env *env;
 	MDB_dbi tables[META_N_TABLES];
@@ -37,9 +46,7 @@ struct meta {
 	_Atomic uint64_t keep;              /* records of this batch and before belong to a snapshot; 0: none do */
 	int dir_fd;
 	int room_fd;                        /* of the tables' file, to allocate its pages */
-	struct spinlock reader_lock;
-	MDB_txn *readers[META_READERS_MAX]; /* reset, ready to be renewed */
-	uint32_t n_readers;
+	struct meta_readers readers;
 
 	pthread_rwlock_t state;
 	struct meta_overlay overlays[2];
@@ -69,6 +76,9 @@ struct meta {
 	struct journal_place applying_end;  /* what follows the last batch in applying, once it is written */
 	uint64_t n_rounds;                  /* of the applier, and overlays turned */
 	struct fiber_join applier;
+	struct fiber_join warming;
+	_Atomic bool closing;
+	_Atomic uint64_t warmed;            /* bytes of the tables that were read ahead */
 	_Atomic uint64_t last;              /* the batch of what was published last; written under state */
 	_Atomic uint64_t durable;           /* the last batch that is */
 	_Atomic uint64_t applied;           /* the last batch in the tables */
@@ -106,10 +116,23 @@ uint64_t meta_sum(enum meta_table table, const MDB_val *key, const void *record,
 /* meta_check() - the body of a stored record; ERR_IO. meta_check_quietly() - without a word in the log. */
 int meta_check(enum meta_table table, const MDB_val *key, const MDB_val *value, struct meta_record *r);
 int meta_check_quietly(enum meta_table table, const MDB_val *key, const MDB_val *value, struct meta_record *r);
-int meta_reader_get(struct meta *m, MDB_txn **txn);
-void meta_reader_put(struct meta *m, MDB_txn *txn);
 /* meta_lost() - whether a record in an overlay is one whose batch could not be written. */
 bool meta_lost(const struct meta *m, const struct meta_dirty *d);
+
+/* ---- cairn-meta-reader.c */
+
+/* meta_reader_get() - a transaction that reads what the tables have now. Not to be kept across a wait. */
+int meta_reader_get(struct meta *m, MDB_txn **txn);
+void meta_reader_put(struct meta *m, MDB_txn *txn);
+/* meta_readers_retire() - the tables were changed: to be called before anything relies on a reader's seeing that. */
+void meta_readers_retire(struct meta *m);
+void meta_readers_close(struct meta *m);
+
+/* ---- cairn-meta-warm.c */
+
+/* meta_warm_start() - begins to read the tables into memory, as far as cfg.warm_max. meta_warm_stop() parks. */
+void meta_warm_start(struct meta *m);
+void meta_warm_stop(struct meta *m);
 
 /* ---- cairn-meta-publish.c */
 

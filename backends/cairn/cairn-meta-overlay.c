@@ -110,29 +110,34 @@ static void fill(struct meta_dirty *d, const struct meta_change *c)
 		memcpy(d->bytes + d->key_size, c->body, c->size);
 }
 
-static void link_new(struct meta_overlay *o, const struct meta_change *c, const struct meta_probe *key)
+/* The record that was just cut is not needed. */
+static void uncut(struct meta_overlay *o, struct meta_dirty *d)
 {
-	struct meta_dirty *d = cut(o, c);
-	memcpy(d->head, key->head, sizeof(d->head));
-	fill(d, c);
-	struct meta_probe own = dirty_probe(d);
-	tree_insert(&o->tables[c->table], &d->node, &own, dirty_cmp);
-	o->n_records++;
+	size_t size = (size_t)(o->next - (uint8_t *)d);
+	o->next -= size;
+	o->size -= size;
 }
 
+/* Most records are new, so the place of a new one is looked for first. */
 void overlay_put(struct meta_overlay *o, const struct meta_change *c)
 {
+	struct tree *t = &o->tables[c->table];
 	struct meta_probe key = meta_probe_of(c->table, c->key, c->key_size);
-	struct meta_dirty *d = overlay_find(o, c->table, &key);
-	if (d && d->room >= c->size) {
-		fill(d, c);
+	struct meta_dirty *d = cut(o, c);
+	memcpy(d->head, key.head, sizeof(d->head));
+	struct meta_dirty *there = tree_entry(tree_insert(t, &d->node, &key, dirty_cmp), struct meta_dirty, node);
+	if (there && there->room >= c->size) {
+		uncut(o, d);
+		fill(there, c);
 		return;
 	}
-	if (d) {
-		tree_erase(&o->tables[c->table], &d->node);
-		o->n_records--;
+	fill(d, c);
+	if (there) {
+		tree_erase(t, &there->node);
+		tree_insert(t, &d->node, &key, dirty_cmp);
+	} else {
+		o->n_records++;
 	}
-	link_new(o, c, &key);
 }
 
 /* ---- looking */

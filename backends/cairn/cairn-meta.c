@@ -1,6 +1,5 @@
 /*
- * Opening and reading. What is in memory is newer than the tables, so it is looked at first. Reader transactions are
- * kept reset in a pool and renewed for one call: a reader that stays open would keep pages of old versions from being reused.
+ * Opening and reading. What is in memory is newer than the tables, so it is looked at first.
  */
 #include "backends/cairn/cairn-meta-impl.h"
 
@@ -161,28 +160,7 @@ int meta_check(enum meta_table table, const MDB_val *key, const MDB_val *value, 
 	return err;
 }
 
-/* ---- readers */
-
-int meta_reader_get(struct meta *m, MDB_txn **txn)
-{
-	spin_lock(&m->reader_lock);
-	*txn = m->n_readers ? m->readers[--m->n_readers] : NULL;
-	spin_unlock(&m->reader_lock);
-	int rc = *txn ? mdb_txn_renew(*txn) : mdb_txn_begin(m->env, NULL, MDB_RDONLY, txn);
-	return rc == MDB_READERS_FULL ? ERR_DELAY : meta_error(rc);
-}
-
-void meta_reader_put(struct meta *m, MDB_txn *txn)
-{
-	mdb_txn_reset(txn);
-	spin_lock(&m->reader_lock);
-	bool room = m->n_readers < META_READERS_MAX;
-	if (room)
-		m->readers[m->n_readers++] = txn;
-	spin_unlock(&m->reader_lock);
-	if (!room)
-		mdb_txn_abort(txn);
-}
+/* ---- reading */
 
 static int answer(const uint8_t *body, uint32_t size, void *value, uint32_t *room)
 {
@@ -328,8 +306,10 @@ static int open_job(void *arg)
 	int err = m->dir_fd < 0 ? err_from_errno(errno) : open_env(m);
 	if (!err)
 		err = meta_room_open(m);
-	if (!err)
+	if (!err) {
+		meta_readers_retire(m);
 		meta_measure(m);
+	}
 	return err;
 }
 
@@ -475,6 +455,7 @@ int meta_open(struct meta **out, const struct meta_config *cfg)
 		meta_close(m);
 		return err;
 	}
+	meta_warm_start(m);
 	*out = m;
 	return 0;
 }
@@ -482,8 +463,7 @@ int meta_open(struct meta **out, const struct meta_config *cfg)
 static int close_job(void *arg)
 {
 	struct meta *m = arg;
-	for (uint32_t i = 0; i < m->n_readers; i++)
-		mdb_txn_abort(m->readers[i]);
+	meta_readers_close(m);
 	if (m->env)
 		mdb_env_close(m->env);
 	if (m->room_fd >= 0)
@@ -500,6 +480,7 @@ void meta_close(struct meta *m)
 		free(m);
 		return;
 	}
+	meta_warm_stop(m);
 	if (m->running) {
 		meta_checkpoint(m, &batch);
 		meta_applier_stop(m);
@@ -551,6 +532,7 @@ void meta_sizes(struct meta *m, struct meta_sizes *sizes)
 	MDB_envinfo info = {.me_last_pgno = 0};
 	mdb_env_info(m->env, &info);
 	sizes->tables_bytes = (info.me_last_pgno + 1) * PAGE_BYTES;
+	sizes->warmed_bytes = m->warmed;
 	sizes->overlay_bytes = __atomic_load_n(&m->overlays[0].size, __ATOMIC_RELAXED) +
 	                       __atomic_load_n(&m->overlays[1].size, __ATOMIC_RELAXED);
 	sizes->overlay_max_bytes = 2 * m->overlay_max;

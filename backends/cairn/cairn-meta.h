@@ -73,6 +73,7 @@ struct meta_config {
 	const char *dir;     /* exists; the journal lies in the directory above */
 	uint64_t size_max;   /* bytes that the tables may take, a reserve for deleting included */
 	uint64_t reserve;    /* bytes of the host's file system below which only what frees is accepted, if none can be allocated ahead */
+	uint64_t warm_max;   /* bytes of the tables that are read into memory after the start, in the background, at most */
 	bool read_only;
 	bool salvage;        /* opens also when counters or the journal are damaged, with what can be told */
 };
@@ -220,6 +221,7 @@ void meta_make_room(struct meta *meta, uint64_t age_ns);
 
 struct meta_sizes {
 	uint64_t tables_bytes;  /* that the tables' file takes */
+	uint64_t warmed_bytes;  /* of them, those that were read into memory since the start */
 	uint64_t overlay_bytes; /* of changes in memory that the tables do not have yet */
 	uint64_t overlay_max_bytes;
 	uint64_t journal_bytes; /* of its file */

@@ -16,6 +16,7 @@
 LOG_MODULE("cairn");
 
 #define CACHE_DEFAULT (64ULL << 20)
+#define WARM_DEFAULT (8ULL << 30)
 #define CACHE_MIN (1ULL << 20)
 #define IDLE_NODES_DEFAULT 65536u
 #define IDLE_NODES_MIN 64u
@@ -31,6 +32,7 @@ static const struct backend_option options[] = {
 	{"journal", "size", "0", "with create: bytes of the journal; 0: as fits the capacity, 128M at most"},
 	{"cache", "size", "64M", "unstable writes kept in memory at most"},
 	{"inodes", "number", "65536", "inodes kept in memory that nobody uses"},
+	{"warm", "size", "8G", "bytes of names and attributes read into memory after the start at most, and half the memory"},
 	{"snapshot", "text", "", "mount this snapshot; the mount must be read-only"},
 	{"snapshot_dir", "text", ".snapshot", "name of the directory of snapshots in the root, which listings don't show; no: there is none"},
 	{NULL},
@@ -41,6 +43,7 @@ struct mount_options {
 	bool create;
 	struct cairn_store_options store;
 	uint64_t cache;
+	uint64_t warm;
 	uint64_t n_inodes;
 	const char *snapshot;
 	const char *snapshot_dir;
@@ -67,6 +70,8 @@ static int parse_option(struct mount_options *mo, const struct vfs_option *o)
 		return str_parse_size(o->value, &mo->store.journal_size);
 	else if (strcmp(o->key, "cache") == 0)
 		return str_parse_size(o->value, &mo->cache);
+	else if (strcmp(o->key, "warm") == 0)
+		return str_parse_size(o->value, &mo->warm);
 	else if (strcmp(o->key, "snapshot") == 0)
 		mo->snapshot = o->value;
 	else if (strcmp(o->key, "snapshot_dir") == 0)
@@ -78,7 +83,7 @@ static int parse_option(struct mount_options *mo, const struct vfs_option *o)
 
 static int parse_options(struct mount_options *mo, const struct vfs_option *o, char **why)
 {
-	*mo = (struct mount_options){.cache = CACHE_DEFAULT, .n_inodes = IDLE_NODES_DEFAULT, .snapshot = "", .snapshot_dir = ".snapshot"};
+	*mo = (struct mount_options){.cache = CACHE_DEFAULT, .warm = WARM_DEFAULT, .n_inodes = IDLE_NODES_DEFAULT, .snapshot = "", .snapshot_dir = ".snapshot"};
 	for (; o->key; o++) {
 		int err = parse_option(mo, o);
 		if (err)
@@ -142,12 +147,19 @@ static int open_data(void *arg)
 	return fs->data_fd < 0 ? err_from_errno(errno) : 0;
 }
 
-static int open_meta(struct cairn *fs, const char *path)
+static uint64_t half_the_memory(void)
+{
+	long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
+	return pages > 0 && size > 0 ? (uint64_t)pages * (uint64_t)size / 2 : 0;
+}
+
+static int open_meta(struct cairn *fs, const struct mount_options *mo)
 {
 	CLEANUP_FREE char *dir = NULL;
 	struct meta_config cfg = {
-		.size_max = fs->super.meta_size, .reserve = META_HOST_RESERVE, .read_only = fs->mount->read_only};
-	if (asprintf(&dir, "%s/meta", path) < 0)
+		.size_max = fs->super.meta_size, .reserve = META_HOST_RESERVE, .read_only = fs->mount->read_only,
+		.warm_max = MIN(mo->warm, half_the_memory())};
+	if (asprintf(&dir, "%s/meta", mo->path) < 0)
 		return ERR_NOMEM;
 	cfg.dir = dir;
 	return meta_open(&fs->meta, &cfg);
@@ -220,11 +232,11 @@ static int mount_snapshot(struct cairn *fs, const char *text)
 	return 0;
 }
 
-static int load_store(struct cairn *fs, const char *path)
+static int load_store(struct cairn *fs, const struct mount_options *mo)
 {
 	int err = loop_block(open_data, fs);
 	if (!err)
-		err = open_meta(fs, path);
+		err = open_meta(fs, mo);
 	if (!err)
 		err = read_counters(fs);
 	if (!err)
@@ -305,7 +317,7 @@ static int mount_store(struct vfs_mount *m, const struct vfs_option *opt, char *
 	if (!err) {
 		cairn_set_capacity(fs, fs->super.capacity);
 		memcpy(&fs->instance, fs->super.uuid, sizeof(fs->instance));
-		err = load_store(fs, mo.path);
+		err = load_store(fs, &mo);
 		if (err)
 			say(why, err, mo.path, err_text(err));
 		else if (*mo.snapshot && (err = mount_snapshot(fs, mo.snapshot)))

@@ -29,13 +29,17 @@ static struct caller *caller_of(struct worker *w)
 static void open_cairn(const struct store_options *opt)
 {
 	static char path[OPTION_MAX], nodes[32];
-	static struct vfs_option options[] = {{"path", path}, {"create", "yes"}, {NULL, NULL}, {NULL, NULL}};
+	static struct vfs_option options[] = {{"path", path}, {"create", "yes"}, {NULL, NULL}, {NULL, NULL}, {NULL, NULL}};
 	static const struct host_spec spec = {"cairn", options};
+	unsigned n = 2;
 
 	snprintf(path, sizeof(path), "%s/cairn", opt->dir);
 	snprintf(nodes, sizeof(nodes), "%llu", (unsigned long long)opt->n_nodes);
 	if (opt->n_nodes)
-		options[2] = (struct vfs_option){"inodes", nodes};
+		options[n++] = (struct vfs_option){"inodes", nodes};
+	/* Reading ahead is not the work of the row that comes next. */
+	if (opt->closes)
+		options[n++] = (struct vfs_option){"warm", "0"};
 	host_open(opt, &spec);
 }
 

@@ -31,6 +31,7 @@ struct rig {
 	uint64_t seed;
 	uint64_t from, to; /* transactions to make */
 	bool read_only, salvage;
+	uint64_t warm_max;
 	struct model model;
 };
 
@@ -87,7 +88,8 @@ static void make_step(struct rig *r, uint64_t step, struct meta_txn *txn)
 
 static void open_rig(struct rig *r)
 {
-	struct meta_config cfg = {.dir = r->path, .size_max = 64 << 20, .read_only = r->read_only, .salvage = r->salvage};
+	struct meta_config cfg = {.dir = r->path, .size_max = 64 << 20, .read_only = r->read_only, .salvage = r->salvage,
+	                          .warm_max = r->warm_max};
 	MUST(meta_open(&r->meta, &cfg) == 0);
 }
 
@@ -455,5 +457,88 @@ Test(meta, a_failed_journal_accepts_nothing)
 	struct rig *r = rig_create(5);
 	run(r, fail_writes);
 	run(r, look_at_first);
+	rig_destroy(r);
+}
+
+/* ---- readers */
+
+static struct meta_sizes sizes_of(struct rig *r)
+{
+	struct meta_sizes sizes;
+	meta_sizes(r->meta, &sizes);
+	return sizes;
+}
+
+static void read_large(struct rig *r, uint64_t step)
+{
+	struct meta_key key = meta_key_number(step % (LARGE / 4096));
+	uint8_t body[4096];
+	uint32_t size = sizeof(body);
+	MUST(meta_get(r->meta, META_INLINE, &key, body, &size) == 0);
+	MUST(size == sizeof(body) && body[0] == (uint8_t)(step + key.number));
+}
+
+/* Each round replaces all pages and is read, so that each time a reader is left that reads what was there. */
+static void replace_and_read(void *arg)
+{
+	struct rig *r = arg;
+	uint64_t before = 0;
+	open_rig(r);
+	for (uint64_t step = 0; step < 120; step++) {
+		commit_large(r, step);
+		read_large(r, step);
+		if (step == 20)
+			before = sizes_of(r).tables_bytes;
+	}
+	MUST(sizes_of(r).tables_bytes <= before + LARGE);
+	meta_close(r->meta);
+}
+
+Test(meta, idle_readers_see_changes_and_keep_no_pages)
+{
+	struct rig *r = rig_create(6);
+	run(r, replace_and_read);
+	rig_destroy(r);
+}
+
+static void fill_tables(void *arg)
+{
+	static uint8_t body[4096];
+	struct rig *r = arg;
+	open_rig(r);
+	for (uint32_t i = 0; i < (10 << 20) / sizeof(body); i++) {
+		struct meta_key key = meta_key_number(i);
+		struct meta_txn txn;
+		meta_begin(&txn);
+		meta_put(&txn, META_INLINE, &key, body, sizeof(body));
+		uint64_t batch;
+		MUST(meta_submit(r->meta, &txn, &batch) == 0);
+	}
+	meta_close(r->meta);
+}
+
+static void warm(void *arg)
+{
+	struct rig *r = arg;
+	open_rig(r);
+	uint64_t wanted = MIN(r->warm_max, sizes_of(r).tables_bytes);
+	while (sizes_of(r).warmed_bytes < wanted)
+		fiber_yield();
+	MUST(sizes_of(r).warmed_bytes == wanted);
+	meta_close(r->meta);
+	/* At once, too. */
+	open_rig(r);
+	meta_close(r->meta);
+}
+
+Test(meta, tables_are_read_ahead_up_to_a_limit)
+{
+	static const uint64_t limits[] = {0, 9 << 20, 1 << 30};
+	struct rig *r = rig_create(7);
+	run(r, fill_tables);
+	for (size_t i = 0; i < ARRAY_SIZE(limits); i++) {
+		r->warm_max = limits[i];
+		run(r, warm);
+	}
 	rig_destroy(r);
 }
