@@ -69,6 +69,10 @@ void cairn_stats(struct vfs_mount *m, backend_stat_fn *emit, void *arg)
 	emit(arg, "tables_max_bytes", fs->super.meta_size);
 	emit(arg, "host_free_bytes", meta.host_free);
 	emit(arg, "host_full", meta.full);
+	emit(arg, "journal_errors", meta.n_journal_errors);
+	emit(arg, "tables_errors", meta.n_table_errors);
+	emit(arg, "changes_wait", meta.waiting);
+	emit(arg, "failed", meta.failed);
 	emit(arg, "spare_bytes", fs->n_spare * CAIRN_BLOCK_SIZE);
 	emit(arg, "commits", meta.n_commits);
 	emit(arg, "batches", meta.n_batches);

@@ -139,6 +139,9 @@ int journal_open(struct journal *j, int dir_fd, bool read_only)
 	int err = open_file(j, dir_fd, read_only);
 	if (!err)
 		err = loop_block(lock_file, j->file);
+	/* What such a write has left may be read, but not last yet. */
+	if (!err && !read_only)
+		err = file_sync(j->file, true);
 	if (!err)
 		err = read_first(j);
 	if (err)

@@ -164,19 +164,31 @@ static bool is_full(int rc)
 	return rc == MDB_MAP_FULL || rc == MDB_TXN_FULL || rc == ENOSPC || rc == EDQUOT;
 }
 
+/* A transaction that failed has changed nothing, unless it was in its last write: then the engine accepts no more. */
+static void note_result(struct meta *m, int rc)
+{
+	if (rc && rc != m->table_err)
+		log_error("%s: the tables: %s; tried again", m->cfg.dir, mdb_strerror(rc));
+	if (!rc && m->table_err)
+		log_notice("%s: the tables can be written again", m->cfg.dir);
+	m->n_table_errors += rc != 0;
+	m->table_err = rc;
+	m->panic = rc == MDB_PANIC;
+}
+
 /* Freed pages are used again two transactions later: the smaller the pieces, the fewer new ones it takes. */
 static int apply_job(void *arg)
 {
 	struct apply *a = arg;
 	int rc = try_apply(a);
-	for (uint32_t piece = 16 * PIECE_MIN; is_full(rc) && !a->whole && piece >= PIECE_MIN; piece /= 4) {
+	/* A write that is cut short is an EIO there. */
+	for (uint32_t piece = 16 * PIECE_MIN; (is_full(rc) || rc == EIO) && !a->whole && piece >= PIECE_MIN; piece /= 4) {
 		a->piece = piece;
 		a->n = 0;
 		rc = try_apply(a);
 	}
 	meta_measure(a->m);
-	if (rc)
-		log_error("%s: %s", a->m->cfg.dir, mdb_strerror(rc));
+	note_result(a->m, rc);
 	return meta_error(rc);
 }
 
@@ -203,9 +215,9 @@ int meta_apply(struct meta *m, const struct journal_place *end, bool whole)
 	if (!err)
 		drop(m, end->batch);
 	fiber_mutex_lock(&m->lock);
-	if (err && !whole && err == ERR_NOSPC)
+	if (err && !whole)
 		m->stuck = err;
-	else if (err)
+	if (m->panic)
 		meta_fail(m, "the tables", err);
 	m->n_rounds++;
 	fiber_cond_broadcast(&m->applied_cond);
@@ -258,9 +270,14 @@ static void apply_turned(struct meta *m)
 		return;
 	fiber_mutex_lock(&m->lock);
 	struct journal_place end = m->applying_end;
+	pthread_rwlock_rdlock(&m->state);
+	/* If the journal failed the leader has applied it. */
+	mine = m->applying && !m->leader_applies && m->applying_last == last;
+	pthread_rwlock_unlock(&m->state);
 	fiber_cond_broadcast(&m->applied_cond);
 	fiber_mutex_unlock(&m->lock);
-	meta_apply(m, &end, false);
+	if (mine)
+		meta_apply(m, &end, false);
 }
 
 /* Whether there is something to do at once, or later. */

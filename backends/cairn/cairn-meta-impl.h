@@ -83,6 +83,12 @@ struct meta {
 	_Atomic uint64_t durable;           /* the last batch that is */
 	_Atomic uint64_t applied;           /* the last batch in the tables */
 	_Atomic int failed;                 /* the engine's error: nothing is accepted any more */
+	_Atomic int trouble;                /* a batch cannot be written; it is tried again, and nothing accepted meanwhile */
+	_Atomic bool panic;                 /* the engine has to be opened again */
+	int journal_err;                    /* of the last batch; the writer's */
+	_Atomic int table_err;              /* when it was applied last */
+	_Atomic uint64_t n_journal_errors;
+	_Atomic uint64_t n_table_errors;
 
 	_Atomic uint64_t n_batches;
 	_Atomic uint64_t n_commits;
@@ -167,7 +173,8 @@ int meta_put_value(struct meta *m, MDB_txn *txn, enum meta_table table, const st
 
 /* ---- cairn-meta-room.c */
 
-/* meta_room_open() - once LMDB is open. Blocks. */
+/* meta_allocate_locks() - before LMDB is opened, meta_room_open() - after it. Block. */
+void meta_allocate_locks(struct meta *m);
 int meta_room_open(struct meta *m);
 /* meta_measure() - room in the tables, of which more is allocated if need be, and on the host. meta_look_at_host() - on the host only. Both block. */
 void meta_measure(struct meta *m);

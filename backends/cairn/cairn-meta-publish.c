@@ -193,6 +193,8 @@ static int admit(struct meta *m, const struct meta_txn *txn)
 {
 	if (m->failed)
 		return m->failed;
+	if (m->trouble)
+		return m->trouble;
 	if (m->closed_gate)
 		return ERR_AGAIN;
 	if (m->applying && m->active->size >= m->overlay_max)

@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -21,6 +20,7 @@ LOG_MODULE("cairn");
 #define RESERVE_PAGES_MIN 256u
 #define RESERVE_PAGES_MAX 4096u
 #define AHEAD_PAGES_MIN 1024u
+#define LOCKS_SIZE ((2 * META_READERS_MAX + 2) * 64) /* of its file */
 #define STEP_PAGES_MIN 64u
 #define FULL_PAGES 128u /* above the reserve */
 #define OVERLAYS_AHEAD 4u /* both of them, each with twice its size in pages */
@@ -95,7 +95,7 @@ static bool allocate(struct meta *m, uint64_t from, uint64_t to)
 	if (fallocate(m->room_fd, FALLOC_FL_KEEP_SIZE, (off_t)(from * PAGE_BYTES), (off_t)((to - from) * PAGE_BYTES)) == 0)
 		return true;
 	/* Such a host's free space is all that can be looked at. */
-	if (errno != ENOSPC && errno != EDQUOT && errno != EINTR && errno != EIO)
+	if (errno != ENOSPC && errno != EDQUOT && errno != EFBIG && errno != EINTR && errno != EIO)
 		m->host_refuses = true;
 	return false;
 }
@@ -155,14 +155,16 @@ void meta_make_room(struct meta *m, uint64_t age_ns)
 
 /* ---- opening */
 
-/* Its slots are written to by mapping it: what is allocated there is a signal when the host is full. */
-static void allocate_locks(struct meta *m)
+/*
+ * Its slots are written to by mapping it: what cannot be allocated then is a signal. Before LMDB opens it, for whoever closes a
+ * file gives up its locks.
+ */
+void meta_allocate_locks(struct meta *m)
 {
-	struct stat st;
-	int fd = openat(m->dir_fd, "lock.mdb", O_RDWR | O_CLOEXEC);
+	int fd = openat(m->dir_fd, "lock.mdb", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return;
-	if (fstat(fd, &st) == 0 && fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, st.st_size) && errno == ENOSPC)
+	if (fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, LOCKS_SIZE) && errno == ENOSPC)
 		log_warn("%s: the host has no room for LMDB's locks", m->cfg.dir);
 	close(fd);
 }
@@ -177,7 +179,6 @@ int meta_room_open(struct meta *m)
 	m->room_fd = -1;
 	if (m->cfg.read_only)
 		return 0;
-	allocate_locks(m);
 	m->room_fd = openat(m->dir_fd, META_TABLES_NAME, O_RDWR | O_CLOEXEC);
 	return m->room_fd < 0 ? err_from_errno(errno) : 0;
 }

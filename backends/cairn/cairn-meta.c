@@ -286,6 +286,8 @@ static int open_env(struct meta *m)
 	int dead, err = m->cfg.read_only ? 0 : make_env(m);
 	if (err)
 		return err;
+	if (!m->cfg.read_only)
+		meta_allocate_locks(m);
 	int rc = mdb_env_create(&m->env);
 	if (rc)
 		return meta_error(rc);
@@ -523,7 +525,10 @@ bool meta_was_salvaged(const struct meta *m)
 
 void meta_stats(struct meta *m, struct meta_stats *st)
 {
-	*st = (struct meta_stats){m->n_batches, m->n_commits, m->host_free, m->host_total, m->full};
+	*st = (struct meta_stats){
+		.n_batches = m->n_batches, .n_commits = m->n_commits, .host_free = m->host_free, .host_total = m->host_total,
+		.full = m->full, .n_journal_errors = m->n_journal_errors, .n_table_errors = m->n_table_errors,
+		.waiting = m->trouble || m->stuck, .failed = m->failed};
 }
 
 /* Which overlay is which does not matter here, and a number that is just changing may be told or not. */

@@ -17,7 +17,9 @@
  * in the order of keys, in one LMDB transaction with the number of the last batch. After meta_checkpoint() all versions
  * that were the newest are in the tables, and none that is newer: who keeps old versions begins there.
  *
- * If the journal or the tables cannot be written, the store has failed: nothing is accepted any more, and reading a
+ * If the journal cannot be written, the tables get each batch at once. If those cannot be written, what the journal has waits; what it has
+ * not is tried again, and while that goes on nothing more is accepted: what was submitted waits. When it fails for too long
+ * the store has failed: nothing is accepted any more, and reading a
  * record that was seen but could not be made durable is an error too. A new start has what is durable.
  */
 #ifndef CAIRN_META_H
@@ -155,7 +157,7 @@ void meta_set(struct meta_txn *txn, uint64_t counter, int64_t value);
 /*
  * meta_submit() - makes txn visible and ends it, also on failure, when nothing of it was done. *batch: its batch's number; 0
  * if it has no changes. Parks only if memory for changes or the tables are full. ERR_NOSPC: no room but for what frees.
- * ERR_NOMEM. Once the store has failed, its error.
+ * ERR_NOMEM. While batches cannot be written, and once the store has failed, that error.
  */
 int meta_submit(struct meta *meta, struct meta_txn *txn, uint64_t *batch);
 /* meta_wait() - all batches up to that one are durable. Parks. On failure it is not known which are. */
@@ -210,6 +212,10 @@ struct meta_stats {
 	uint64_t host_free; /* bytes, as of the last batch or meta_refresh() */
 	uint64_t host_total;
 	bool full; /* only what frees was accepted then */
+	uint64_t n_journal_errors;
+	uint64_t n_table_errors;
+	bool waiting; /* changes wait for the journal or the tables */
+	bool failed;
 };
 
 void meta_stats(struct meta *meta, struct meta_stats *stats);

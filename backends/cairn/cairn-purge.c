@@ -238,7 +238,8 @@ bool cairn_purge_some(struct cairn *fs)
 	if (can && !err)
 		err = step(fs);
 	fiber_mutex_unlock(&fs->snapshot_mutex);
-	if (err)
-		log_error("%s: giving back what snapshots held: %s", fs->mount->name, err_text(err));
+	if (err && err != fs->purge_err)
+		log_error("%s: giving back what snapshots held: %s; tried again", fs->mount->name, err_text(err));
+	fs->purge_err = err;
 	return can && !err;
 }

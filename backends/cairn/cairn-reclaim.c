@@ -26,15 +26,20 @@ void cairn_reclaim_later(struct cairn *fs, uint64_t ino)
 	fiber_cond_signal(&fs->work);
 }
 
+static void free_list(struct cairn_gone *list)
+{
+	for (struct cairn_gone *g; (g = list);) {
+		list = g->next;
+		free(g);
+	}
+}
+
 void cairn_reclaim_forget(struct cairn *fs)
 {
 	spin_lock(&fs->dirty_lock);
 	struct cairn_gone *list = TAKE(fs->gone);
 	spin_unlock(&fs->dirty_lock);
-	for (struct cairn_gone *g; (g = list);) {
-		list = g->next;
-		free(g);
-	}
+	free_list(list);
 	fs->n_orphans = 0;
 }
 
@@ -59,6 +64,7 @@ struct reclaim {
 	struct cairn_refs refs;
 	uint32_t n;      /* records so far */
 	uint32_t n_done; /* orphans */
+	struct cairn_gone *done;
 	struct gone_list inodes; /* these and their streams */
 	bool more;       /* than one transaction should have */
 	int err;
@@ -197,9 +203,29 @@ static int collect_some(struct reclaim *k, struct cairn_gone **list)
 		if (err)
 			break;
 		*list = g->next;
-		free(g);
+		g->next = k->done;
+		k->done = g;
 	}
 	return err;
+}
+
+static struct cairn_gone **end_of(struct cairn_gone **list)
+{
+	while (*list)
+		list = &(*list)->next;
+	return list;
+}
+
+/* What it failed at comes last next time. */
+static void put_back(struct reclaim *k, struct cairn_gone **list)
+{
+	struct cairn_gone *first = *list;
+	if (first) {
+		*list = first->next;
+		first->next = NULL;
+		*end_of(list) = first;
+	}
+	*end_of(list) = k->done;
 }
 
 static int reclaim_step(struct cairn *fs, struct cairn_gone **list)
@@ -219,6 +245,9 @@ static int reclaim_step(struct cairn *fs, struct cairn_gone **list)
 		cairn_refund(fs, cairn_ranges_total(&freed));
 		fs->n_inodes -= k.inodes.n;
 		fs->n_orphans -= k.n_done;
+		free_list(k.done);
+	} else {
+		put_back(&k, list);
 	}
 	for (uint32_t i = 0; err && i < k.inodes.n; i++)
 		cairn_quota_gone(fs, &k.inodes.list[i], -1);
@@ -235,14 +264,14 @@ bool cairn_reclaim_some(struct cairn *fs)
 	int err = 0;
 	while (!err && list && !fs->stopping)
 		err = reclaim_step(fs, &list);
-	if (err)
-		log_error("%s; inodes without names are reclaimed at the next mount", err_text(err));
-	while (list) {
-		struct cairn_gone *g = list;
-		list = g->next;
-		free(g);
-	}
-	return any;
+	if (err && err != fs->reclaim_err)
+		log_error("%s: inodes without names are not reclaimed: %s; tried again", fs->mount->name, err_text(err));
+	fs->reclaim_err = err;
+	spin_lock(&fs->dirty_lock);
+	*end_of(&list) = fs->gone;
+	fs->gone = list;
+	spin_unlock(&fs->dirty_lock);
+	return any && !err;
 }
 
 static bool queue_orphan(void *arg, const struct meta_record *r)

@@ -183,6 +183,8 @@ struct cairn {
 	struct fiber_cond flushed;    /* no such nodes of one phase any more */
 	struct fiber_mutex flush_all_lock; /* one at a time ends a phase */
 	struct cairn_gone *gone;      /* inodes to reclaim */
+	int reclaim_err;              /* of the last try; the worker's, as the next one */
+	int purge_err;
 	_Atomic uint64_t n_dirty;     /* blocks in memory */
 	uint64_t dirty_max;
 	struct fiber_mutex work_lock; /* of the background worker */

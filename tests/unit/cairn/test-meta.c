@@ -5,10 +5,12 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -428,35 +430,132 @@ static int put_value(struct rig *r, uint64_t value)
 	return meta_commit(r->meta, &txn);
 }
 
-static void fail_writes(void *arg)
+static void fail_journal(void *arg)
 {
 	struct rig *r = arg;
-	struct meta_key key = meta_key_number(7);
-	uint64_t value;
-	uint32_t size = sizeof(value);
+	struct meta_stats st;
 	open_rig(r);
 	MUST(put_value(r, 1) == 0);
-	int none = open("/dev/null", O_RDONLY);
-	MUST(dup2(none, file_fd(r->meta->journal.file)) >= 0);
-	MUST(put_value(r, 2) != 0);
-	MUST(put_value(r, 3) != 0);
-	MUST(meta_get(r->meta, META_INODES, &key, &value, &size) != 0);
-	meta_close(r->meta);
+	int fd = file_fd(r->meta->journal.file), kept = dup(fd), none = open("/dev/null", O_RDONLY);
+	MUST(kept >= 0 && none >= 0 && dup2(none, fd) >= 0);
+	MUST(put_value(r, 2) == 0);
+	MUST(put_value(r, 3) == 0);
+	MUST(dup2(kept, fd) >= 0);
+	MUST(put_value(r, 4) == 0);
+	MUST(put_value(r, 5) == 0);
+	MUST(value_of(r) == 5);
+	meta_stats(r->meta, &st);
+	MUST(st.n_journal_errors == 2 && !st.failed && !st.waiting);
+	_exit(0);
 }
 
-static void look_at_first(void *arg)
+static void look_at_fifth(void *arg)
 {
 	struct rig *r = arg;
 	open_rig(r);
-	MUST(value_of(r) == 1);
+	MUST(value_of(r) == 5);
 	meta_close(r->meta);
 }
 
-Test(meta, a_failed_journal_accepts_nothing)
+Test(meta, without_a_journal_the_tables_have_all)
 {
 	struct rig *r = rig_create(5);
-	run(r, fail_writes);
-	run(r, look_at_first);
+	run(r, fail_journal);
+	run(r, look_at_fifth);
+	rig_destroy(r);
+}
+
+/* No file can be written behind that place; UINT64_MAX: anywhere. */
+static void limit_files(uint64_t size)
+{
+	struct rlimit limit;
+	signal(SIGXFSZ, SIG_IGN);
+	MUST(getrlimit(RLIMIT_FSIZE, &limit) == 0);
+	limit.rlim_cur = MIN(size, limit.rlim_max);
+	MUST(setrlimit(RLIMIT_FSIZE, &limit) == 0);
+}
+
+struct putting {
+	struct rig *r;
+	struct fiber_join join;
+	int err;
+};
+
+static void put_seven(void *arg)
+{
+	struct putting *p = arg;
+	p->err = put_value(p->r, 7);
+	fiber_join_done(&p->join);
+}
+
+static bool waits(struct rig *r)
+{
+	struct meta_stats st;
+	meta_stats(r->meta, &st);
+	return st.waiting;
+}
+
+/* Neither the journal nor the tables can be written: what was submitted waits, more is refused, and nothing is lost. */
+static void fail_both(void *arg)
+{
+	struct putting p = {.r = arg};
+	open_rig(p.r);
+	MUST(put_value(p.r, 1) == 0);
+	limit_files(JOURNAL_BLOCK);
+	fiber_join_add(&p.join, 1);
+	MUST(fiber_spawn(put_seven, &p) == 0);
+	while (!waits(p.r))
+		fiber_sleep_ns(NS_PER_MS);
+	MUST(put_value(p.r, 8) != 0);
+	MUST(value_of(p.r) == 7);
+	limit_files(UINT64_MAX);
+	fiber_join_wait(&p.join);
+	MUST(p.err == 0);
+	MUST(!waits(p.r) && !meta_has_failed(p.r->meta));
+	MUST(put_value(p.r, 5) == 0);
+	_exit(0);
+}
+
+Test(meta, what_cannot_be_written_waits)
+{
+	struct rig *r = rig_create(6);
+	run(r, fail_both);
+	run(r, look_at_fifth);
+	rig_destroy(r);
+}
+
+/* The tables cannot be written, the journal can: changes go on, until memory for them is full. */
+static void fail_tables(void *arg)
+{
+	struct rig *r = arg;
+	uint64_t batch;
+	open_rig(r);
+	commit_large(r, 0);
+	commit_large(r, 1);
+	limit_files(LARGE / 2);
+	MUST(put_value(r, 1) == 0);
+	for (uint64_t step = 0; !waits(r); step++) {
+		struct meta_txn txn;
+		meta_begin(&txn);
+		make_step(r, step, &txn);
+		MUST(meta_commit(r->meta, &txn) == 0);
+		meta_snapshot(r->meta, &batch);
+	}
+	MUST(put_value(r, 2) == 0);
+	MUST(meta_checkpoint(r->meta, &batch) != 0);
+	MUST(put_value(r, 5) == 0);
+	limit_files(UINT64_MAX);
+	while (meta_checkpoint(r->meta, &batch))
+		fiber_sleep_ns(NS_PER_MS);
+	MUST(value_of(r) == 5 && !meta_has_failed(r->meta));
+	_exit(0);
+}
+
+Test(meta, tables_that_cannot_be_written_get_all_later)
+{
+	struct rig *r = rig_create(7);
+	run(r, fail_tables);
+	run(r, look_at_fifth);
 	rig_destroy(r);
 }
 
