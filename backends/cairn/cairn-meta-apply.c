@@ -198,6 +198,7 @@ static void drop(struct meta *m, uint64_t batch)
 {
 	struct meta_overlay old;
 	pthread_rwlock_wrlock(&m->state);
+	meta_pace_end(m);
 	old = *m->applying;
 	overlay_init(m->applying);
 	m->applying = NULL;

@@ -37,6 +37,15 @@ struct meta_readers {
 	MDB_txn *idle[META_READERS_MAX];
 };
 
+/* All guarded by state. */
+struct meta_pace {
+	uint64_t begun_ns;    /* when what is applied was turned */
+	uint64_t expected_ns; /* that it takes; 0: not known */
+	uint64_t upto;        /* bytes up to which the active overlay fills now */
+	uint64_t last_ns;     /* that the last large one took, */
+	uint64_t last_size;   /* of so many bytes */
+};
+
 struct meta {
 	MDB_env *env;
 	MDB_dbi tables[META_N_TABLES];
@@ -58,6 +67,7 @@ struct meta {
 	struct hmap wide;                   /* the others: cairn-meta-counter.c */
 	uint64_t overlay_max;               /* bytes of the active one */
 	uint64_t applying_last;             /* the last batch in applying */
+	struct meta_pace pace;
 	bool turning;                       /* the active overlay is wanted in the tables */
 	bool closed_gate;                   /* nothing is published */
 	bool by_journal;                    /* the next batch does not go into the journal */
@@ -133,6 +143,14 @@ void meta_reader_put(struct meta *m, MDB_txn *txn);
 /* meta_readers_retire() - the tables were changed: to be called before anything relies on a reader's seeing that. */
 void meta_readers_retire(struct meta *m);
 void meta_readers_close(struct meta *m);
+
+/* ---- cairn-meta-pace.c: with state held for writing */
+
+/* meta_pace_begin() - an overlay was turned. meta_pace_end() - it is in the tables. */
+void meta_pace_begin(struct meta *m);
+void meta_pace_end(struct meta *m);
+/* meta_pace_ns() - for how long nothing should be put into the active overlay. */
+uint64_t meta_pace_ns(struct meta *m);
 
 /* ---- cairn-meta-warm.c */
 

@@ -188,8 +188,14 @@ static bool has_room(struct meta *m, const struct meta_txn *txn)
 	return txn->frees || !m->host_refuses || m->host_free >= m->cfg.reserve + 2 * bytes;
 }
 
-/* 0, an error, or ERR_AGAIN: once something was applied; ERR_DELAY: once the gathered batch was taken. */
-static int admit(struct meta *m, const struct meta_txn *txn)
+/* What a transaction that is not admitted waits for. */
+struct delay {
+	uint64_t batch; /* that is gathered */
+	uint64_t ns;
+};
+
+/* 0, an error, or ERR_AGAIN: once something was applied; ERR_DELAY: once the gathered batch was taken; ERR_BUSY: some time later. */
+static int admit(struct meta *m, const struct meta_txn *txn, struct delay *delay)
 {
 	if (m->failed)
 		return m->failed;
@@ -199,6 +205,9 @@ static int admit(struct meta *m, const struct meta_txn *txn)
 		return ERR_AGAIN;
 	if (m->applying && m->active->size >= m->overlay_max)
 		return m->stuck ?: ERR_AGAIN;
+	delay->ns = meta_pace_ns(m);
+	if (delay->ns)
+		return ERR_BUSY;
 	if (m->gathered.size && m->gathered.size + txn->changes.size > GATHERED_MAX)
 		return ERR_DELAY;
 	if (likely(has_room(m, txn)))
@@ -216,14 +225,14 @@ static void wake_applier(struct meta *m)
 	fiber_mutex_unlock(&m->lock);
 }
 
-static int try_publish(struct meta *m, const struct meta_txn *txn, uint64_t *batch)
+static int try_publish(struct meta *m, const struct meta_txn *txn, struct delay *delay)
 {
 	pthread_rwlock_wrlock(&m->state);
 	bool fresh = m->active->n_records == 0;
-	int err = admit(m, txn);
+	int err = admit(m, txn, delay);
 	if (!err)
 		err = publish(m, txn);
-	*batch = m->batch;
+	delay->batch = m->batch;
 	bool enough = !m->applying && m->active->size >= m->overlay_max;
 	m->turning |= enough;
 	pthread_rwlock_unlock(&m->state);
@@ -233,31 +242,37 @@ static int try_publish(struct meta *m, const struct meta_txn *txn, uint64_t *bat
 }
 
 /* Waits for what keeps the transaction out. */
-static int make_way(struct meta *m, int why, uint64_t batch)
+static int make_way(struct meta *m, int why, const struct delay *delay)
 {
-	return why == ERR_AGAIN ? meta_drain(m) : meta_wait(m, batch);
+	if (why == ERR_AGAIN)
+		return meta_drain(m);
+	if (why == ERR_DELAY)
+		return meta_wait(m, delay->batch);
+	fiber_sleep_ns(delay->ns);
+	return 0;
 }
 
 int meta_submit(struct meta *m, struct meta_txn *txn, uint64_t *batch)
 {
+	struct delay delay = {0};
 	int err = txn->changes.err;
-	*batch = 0;
 	if (!err && m->cfg.read_only)
 		err = ERR_ROFS;
 	bool asked = false;
 	while (!err && txn->n_changes) {
-		err = try_publish(m, txn, batch);
+		err = try_publish(m, txn, &delay);
 		if (err == ERR_NOSPC && !asked) {
 			/* The host may have more by now. */
 			asked = true;
 			meta_make_room(m, META_LOOK_NS);
 			err = 0;
-		} else if (err == ERR_AGAIN || err == ERR_DELAY) {
-			err = make_way(m, err, *batch);
+		} else if (err == ERR_AGAIN || err == ERR_DELAY || err == ERR_BUSY) {
+			err = make_way(m, err, &delay);
 		} else {
 			break;
 		}
 	}
+	*batch = delay.batch;
 	bytes_fini(&txn->changes);
 	return err == ERR_OVERFLOW ? ERR_NOSPC : err;
 }

@@ -37,6 +37,7 @@ bool meta_turn(struct meta *m, uint64_t last)
 	m->applying = m->active;
 	m->active = &m->overlays[m->active == &m->overlays[0]];
 	m->applying_last = last;
+	meta_pace_begin(m);
 	return true;
 }
 

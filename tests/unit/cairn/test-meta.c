@@ -641,3 +641,44 @@ Test(meta, tables_are_read_ahead_up_to_a_limit)
 	}
 	rig_destroy(r);
 }
+
+/* ---- pacing */
+
+static void pace(void *arg)
+{
+	static struct meta m;
+	enum { FULL = 1 << 20 };
+	m.overlay_max = FULL;
+	m.active = &m.overlays[0];
+	m.active->size = FULL - 1;
+	MUST(meta_pace_ns(&m) == 0); /* nothing is applied */
+	m.applying = &m.overlays[1];
+	m.applying->size = FULL;
+	meta_pace_begin(&m);
+	MUST(meta_pace_ns(&m) == 0); /* nor known how long that takes */
+	m.pace.begun_ns -= NS_PER_SEC / 2;
+	meta_pace_end(&m);
+	meta_pace_begin(&m);
+	MUST(m.pace.expected_ns >= NS_PER_SEC / 2);
+	MUST(meta_pace_ns(&m) > 0);
+	m.leader_applies = true;
+	MUST(meta_pace_ns(&m) == 0);
+	m.leader_applies = false;
+	m.active->size = FULL / 8;
+	MUST(meta_pace_ns(&m) == 0);
+	m.active->size = FULL / 2;
+	MUST(meta_pace_ns(&m) > 0);
+	m.pace.begun_ns -= m.pace.expected_ns / 2;
+	MUST(meta_pace_ns(&m) == 0); /* it may go on, for a while */
+	m.active->size = FULL / 4 * 3;
+	MUST(meta_pace_ns(&m) > 0);
+	m.pace.begun_ns -= m.pace.expected_ns;
+	MUST(meta_pace_ns(&m) == 0); /* it takes longer than it should */
+}
+
+Test(meta, one_overlay_fills_as_the_other_is_applied)
+{
+	struct rig *r = rig_create(8);
+	run(r, pace);
+	rig_destroy(r);
+}
