@@ -1,5 +1,5 @@
 /*
- * Shows what cairn does when the file system below fails: fault DIR [SEED [SEEDS [OPERATION]]].
+ * Shows what cairn does when the file system below fails: fault DIR [SEED [SEEDS [OPERATION]]]. 0 SEEDS: a sample of one.
  *
  * A store is filled, and copied as a crash leaves it. For each kind of operation and each kind of fault, the first call below that can fail so
  * fails, in a fresh copy; then the second; and so on until the operation makes no more. It has to answer clearly,
@@ -24,7 +24,8 @@
 #include "tests/crash/power/workload.h"
 
 enum {
-	STEPS_BEFORE = 24, STEPS_PREPARING_MAX = 12, NTH_MAX = 200, CASE_SECONDS_MAX = 30, BACKGROUND_MS_MAX = 500, ENOUGH_SHARE = 20,
+	SAMPLE_AFTER = 4, SAMPLE_STEP = 3, STEPS_BEFORE = 24, STEPS_PREPARING_MAX = 12, NTH_MAX = 200, CASE_SECONDS_MAX = 30,
+	BACKGROUND_MS_MAX = 500, ENOUGH_SHARE = 20,
 	CASE_MOUNT = N_STEP_KINDS, CASE_UNMOUNT, CASE_REPAIR, N_CASES
 };
 
@@ -44,6 +45,7 @@ struct test {
 	uint32_t n_steps;               /* of the run's */
 	uint32_t n_bad;
 	bool hit, done;
+	bool sample;                    /* not each call is made to fail */
 };
 
 enum { CHILD_PASSED, CHILD_NOT_REACHED, CHILD_FAILED };
@@ -406,7 +408,7 @@ static int try_case(struct test *t)
 static uint32_t try_all(struct test *t, uint32_t *n_failed)
 {
 	uint32_t n = 0;
-	for (t->nth = 1; t->nth < NTH_MAX; t->nth++) {
+	for (t->nth = 1; t->nth < NTH_MAX; t->nth += t->sample && t->nth > SAMPLE_AFTER ? SAMPLE_STEP : 1) {
 		int result = try_case(t);
 		if (result == CHILD_NOT_REACHED)
 			break;
@@ -452,12 +454,13 @@ struct wanted {
 	const char *only;
 	uint64_t seed;
 	bool uring;
+	bool sample;
 };
 
 static void run_seed(const struct wanted *w, uint32_t *n_passed, uint32_t *n_failed)
 {
 	struct run *run = mmap(NULL, sizeof(*run), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	struct test t = {.run = run, .random = hash_u64(w->seed)};
+	struct test t = {.run = run, .random = hash_u64(w->seed), .sample = w->sample};
 	t.n_enough = mmap(NULL, sizeof(*t.n_enough), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	uint32_t before = *n_failed, n = 0, each[FAULT_CORRUPT + 1] = {0};
 	*run = (struct run){.seed = w->seed, .n_steps_wanted = STEPS_BEFORE, .syncs = true, .options = store_options};
@@ -500,8 +503,10 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	w.dir = argv[1];
-	for (uint32_t i = 0; i < n_seeds && n_failed == 0; i++, w.seed++)
-		for (unsigned uring = 0; uring <= rig_has_uring() && n_failed == 0; uring++) {
+	w.sample = n_seeds == 0;
+	unsigned n_engines = w.sample ? 1 : 1 + rig_has_uring();
+	for (uint32_t i = 0; i < MAX(n_seeds, 1u) && n_failed == 0; i++, w.seed++)
+		for (unsigned uring = 0; uring < n_engines && n_failed == 0; uring++) {
 			w.uring = uring;
 			run_seed(&w, &n_passed, &n_failed);
 		}
