@@ -182,12 +182,16 @@ static bool next_event(struct local_client *l, uint32_t i, struct op_event *even
 	bool have = true;
 
 	spin_lock(&e->lock);
-	if (i < e->n)
+	if (i < e->n) {
 		*event = e->queue[i];
-	else if (e->overflow)
-		*event = (struct op_event){.type = OP_EVENT_OVERFLOW}, e->overflow = false;
-	else
-		have = e->any = false, e->n = 0;
+	} else if (e->overflow) {
+		*event = (struct op_event){.type = OP_EVENT_OVERFLOW};
+		e->overflow = false;
+	} else {
+		e->any = false;
+		e->n = 0;
+		have = false;
+	}
 	spin_unlock(&e->lock);
 	return have;
 }
@@ -226,7 +230,8 @@ static void on_event(void *arg, const struct op_event *event)
 	else
 		e->overflow = true;
 	bool post = !e->posted;
-	e->posted = e->any = true;
+	e->posted = true;
+	e->any = true;
 	spin_unlock(&e->lock);
 	if (post)
 		loop_post(e->loop, &e->task);
