@@ -9,7 +9,9 @@
 #include "backends/cairn/cairn.h"
 
 #define WINDOW_MIN 32u   /* blocks */
-#define WINDOW_MAX 1024u
+#define WINDOW_BUSY 1024u /* at most while many files are read */
+#define WINDOW_MAX 4096u  /* a disk that ends several requests at once has others left meanwhile */
+#define CACHE_SHARE 4u    /* of the cache, at most on its way for a window to grow beyond that */
 #define PIECE (CAIRN_CHUNK_BLOCKS * (CAIRN_FILL_PAGES - 1)) /* read by one fiber */
 #define SLACK (2u << 20) /* bytes by which a request may be out of order */
 
@@ -27,6 +29,7 @@ static void run(void *arg)
 	fiber_rwlock_rdunlock(vfs_node_lock(node));
 	vfs_node_put(node);
 	free(t);
+	atomic_fetch_sub(&fs->n_ahead, 1);
 	fiber_join_done(&fs->readers_ahead);
 }
 
@@ -41,6 +44,7 @@ static void start(struct cairn_node *n, uint64_t first, uint64_t end)
 	}
 	*t = (struct task){n, first, end};
 	vfs_node_get(node);
+	atomic_fetch_add(&cairn_of(n)->base->n_ahead, 1);
 	fiber_join_add(&cairn_of(n)->base->readers_ahead, 1);
 	if (fiber_spawn(run, t))
 		run(t);
@@ -63,13 +67,19 @@ static void fill_window(struct cairn_node *n, uint64_t first, uint64_t end)
 	}
 }
 
-/* How far the window reaches after a read; 0: no further. Readers may race: then one of them guesses wrongly. */
-static uint32_t next_window(struct cairn_ahead *a, uint64_t offset, uint64_t end)
+static uint32_t window_max(const struct cairn *fs)
+{
+	uint64_t under_way = (uint64_t)fs->n_ahead * PIECE * CAIRN_BLOCK_SIZE;
+	return under_way < block_cache_size(fs->cache) / CACHE_SHARE ? WINDOW_MAX : WINDOW_BUSY;
+}
+
+/* How far the window reaches after a read, at most max; 0: no further. Readers may race: then one of them guesses wrongly. */
+static uint32_t next_window(struct cairn_ahead *a, uint64_t offset, uint64_t end, uint32_t max)
 {
 	uint64_t next = __atomic_load_n(&a->next, __ATOMIC_RELAXED);
 	uint32_t window = __atomic_load_n(&a->window, __ATOMIC_RELAXED);
 	if (offset == next)
-		window = window ? MIN(2 * window, WINDOW_MAX) : WINDOW_MIN;
+		window = window ? MIN(2 * window, max) : WINDOW_MIN;
 	else if (offset + SLACK < next || offset > next + SLACK)
 		window = 0;
 	else
@@ -82,7 +92,7 @@ static uint32_t next_window(struct cairn_ahead *a, uint64_t offset, uint64_t end
 void cairn_read_ahead(struct cairn_node *n, uint64_t offset, uint64_t end)
 {
 	struct cairn_ahead *a = &n->ahead;
-	uint32_t window = next_window(a, offset, end);
+	uint32_t window = next_window(a, offset, end, window_max(cairn_of(n)->base));
 	uint64_t at = cairn_blocks(end), stop = cairn_blocks(n->inode.attr.size);
 	uint64_t target = ALIGN_UP(at + window, (uint64_t)CAIRN_CHUNK_BLOCKS);
 	uint64_t filled = __atomic_load_n(&a->filled, __ATOMIC_RELAXED);
@@ -90,7 +100,7 @@ void cairn_read_ahead(struct cairn_node *n, uint64_t offset, uint64_t end)
 		return;
 	/* A window that lies elsewhere was another reading's. */
 	uint64_t from = filled >= at && filled <= at + 2 * WINDOW_MAX ? filled : at;
-	if (from > at + window / 2)
+	if (from + MIN(window / 2, PIECE) > at + window)
 		return;
 	__atomic_store_n(&a->filled, target, __ATOMIC_RELAXED);
 	fill_window(n, from, MIN(target, stop));

@@ -191,6 +191,7 @@ struct cairn {
 	struct fiber_cond work;
 	struct fiber_join worker;
 	struct fiber_join readers_ahead; /* of the store and its views */
+	_Atomic uint32_t n_ahead;     /* those too */
 	struct fiber_cond idle;       /* the worker found nothing to do; guarded by work_lock as the rest */
 	uint64_t n_idle;
 	bool stopping;

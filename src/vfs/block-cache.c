@@ -179,10 +179,15 @@ uint64_t block_cache_store(struct block_cache *cache)
 	return __atomic_fetch_add(&cache->next_store, 1, __ATOMIC_RELAXED);
 }
 
+uint64_t block_cache_size(const struct block_cache *cache)
+{
+	return (uint64_t)cache->n_pages_max * cache->n_shards * PAGE_CHUNK_SIZE;
+}
+
 void block_cache_stats(struct block_cache *cache, struct block_cache_stats *stats)
 {
 	*stats = (struct block_cache_stats){
-		.size = (uint64_t)cache->n_pages_max * cache->n_shards * PAGE_CHUNK_SIZE};
+		.size = block_cache_size(cache)};
 	for (uint32_t i = 0; i < cache->n_shards; i++) {
 		struct block_shard *s = &cache->shards[i];
 		spin_lock(&s->lock);

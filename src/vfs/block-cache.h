@@ -44,6 +44,8 @@ int block_cache_create(struct block_cache **cache, struct pages *pages, uint64_t
 void block_cache_destroy(struct block_cache *cache);
 /* block_cache_store() - a number for the keys of one mount; never given twice. */
 uint64_t block_cache_store(struct block_cache *cache);
+/* block_cache_size() - bytes that it keeps at most. */
+uint64_t block_cache_size(const struct block_cache *cache);
 /* block_cache_shrink() - evicts up to n pages. Returns how many chunks that gave back. Any thread. */
 uint32_t block_cache_shrink(struct block_cache *cache, uint32_t n);
 
