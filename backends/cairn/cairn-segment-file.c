@@ -119,7 +119,7 @@ static void reserve(struct cairn *fs, struct cairn_segment *s, uint64_t end)
 		return;
 	fiber_mutex_lock(&fs->space_lock);
 	meta_stats(fs->meta, &host);
-	uint64_t step = MIN(end, RESERVE_MAX), to = end + MIN(step, host.host_free / RESERVE_SHARE);
+	uint64_t step = MIN(3 * end, RESERVE_MAX), to = end + MIN(step, host.host_free / RESERVE_SHARE);
 	to = MIN(ALIGN_DOWN(to, (uint64_t)DIRECT_MIN), (uint64_t)CAIRN_SEGMENT_BLOCKS * CAIRN_BLOCK_SIZE);
 	if (to > s->reach && to > end && file_allocate(s->file, 0, s->reach, to - s->reach) == 0)
 		__atomic_store_n(&s->reach, to, __ATOMIC_RELAXED);

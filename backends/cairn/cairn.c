@@ -30,7 +30,7 @@ static const struct backend_option options[] = {
 	{"capacity", "size", "0", "with create: bytes of file data at most; 0: as much as the host has"},
 	{"tables", "size", "1T", "with create: bytes of names and attributes at most"},
 	{"journal", "size", "0", "with create: bytes of the journal; 0: as fits the capacity, 128M at most"},
-	{"cache", "size", "64M", "unstable writes kept in memory at most"},
+	{"cache", "size", "256M", "unstable writes kept in memory at most"},
 	{"inodes", "number", "65536", "inodes kept in memory that nobody uses"},
 	{"warm", "size", "8G", "bytes of names and attributes read into memory after the start at most, and half the memory"},
 	{"snapshot", "text", "", "mount this snapshot; the mount must be read-only"},
