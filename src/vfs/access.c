@@ -182,7 +182,7 @@ static int may_touch(const struct op_cred *cred, const struct op_attr *cur, cons
 }
 
 static int may_set(const struct op_cred *cred, const struct op_attr *cur, const struct acl *acl, const struct op_attr *set,
-                   bool override)
+                   bool may_resize)
 {
 	int err = 0;
 	if (set->mask & (ATTR_UID | ATTR_GID))
@@ -195,15 +195,15 @@ static int may_set(const struct op_cred *cred, const struct op_attr *cur, const 
 		err = ERR_PERM;
 	if (!err && (set->mask & (ATTR_ATIME | ATTR_MTIME | ATTR_ATIME_NOW | ATTR_MTIME_NOW)))
 		err = may_touch(cred, cur, acl, set->mask);
-	if (!err && (set->mask & ATTR_SIZE) && !(override && access_is_owner(cred, cur)))
+	if (!err && (set->mask & ATTR_SIZE) && !may_resize)
 		err = access_check(cred, cur, acl, MAY_WRITE);
 	return err;
 }
 
 int access_setattr(const struct op_cred *cred, const struct op_attr *cur, const struct acl *acl, struct op_attr *set,
-                   bool override)
+                   bool may_resize)
 {
-	int err = may_set(cred, cur, acl, set, override);
+	int err = may_set(cred, cur, acl, set, may_resize);
 	if (err)
 		return err;
 	bool chown = set->mask & (ATTR_UID | ATTR_GID);

@@ -48,10 +48,10 @@ int access_create(const struct op_cred *cred, const struct op_attr *dir, uint32_
 
 /*
  * access_setattr() - may cred set set->mask of an object that is cur? Also adjusts set: set-id bits are cleared
- * by chown and by a chmod outside the group, by a truncation of others than root. override: as in access_io(), for the size.
+ * by chown and by a chmod outside the group, by a truncation of others than root. may_resize: the size is not asked about.
  */
 int access_setattr(const struct op_cred *cred, const struct op_attr *cur, const struct acl *acl, struct op_attr *set,
-                   bool override);
+                   bool may_resize);
 
 /* access_suid_mode() - the mode after unprivileged data changes: set-uid, and set-gid of executables, go. */
 uint32_t access_suid_mode(uint32_t mode);

@@ -171,15 +171,12 @@ static int set_stream(struct vfs_call *c, const struct op_attr *cur, const struc
 
 static int set_file(struct vfs_call *c, const struct op_attr *cur, const struct op_attr *asked, bool opened)
 {
-	bool override = (c->op->flags & OP_F_OWNER_OVERRIDE) != 0;
+	bool override = (c->op->flags & OP_F_OWNER_OVERRIDE) && access_is_owner(c->cred, cur);
 	struct op_attr set = *asked;
 	/* An open for writing has the permission to truncate: it outlives a chmod. */
-	if (opened)
-		set.mask &= ~(uint64_t)ATTR_SIZE;
-	int err = access_setattr(c->cred, cur, c->node->acl, &set, override);
+	int err = access_setattr(c->cred, cur, c->node->acl, &set, opened || override);
 	if (err)
 		return err;
-	set.mask |= asked->mask & ATTR_SIZE;
 	resolve_times(&set);
 	return apply(c->node, &set, asked->mask & ATTR_MODE);
 }

@@ -214,6 +214,25 @@ CASE_NEEDS(chown_dir_keeps_setgid, HAS_USERS, "a directory keeps setgid when its
 	EQ(attr_of(t, &d).mode, 02755);
 }
 
+CASE_NEEDS(truncate_open_clears_setid, HAS_USERS, "truncating what is open drops setuid and setgid, unless root does")
+{
+	struct op_attr attr = {.mask = ATTR_SIZE, .size = 1};
+	struct obj f = a_text(t, "f", "text");
+
+	OK(fs_chmod(t, &f, 06777));
+	OK(fs_open_obj(t, &f, OPEN_WRITE));
+	OK(t->drv->setattr(t, &f, &attr, t->ans.open_id));
+	EQ(attr_of(t, &f).mode, 06777);
+	OK(fs_close(t, t->ans.open_id));
+	as(t, &BOB);
+	OK(fs_open_obj(t, &f, OPEN_WRITE));
+	attr.size = 2;
+	OK(t->drv->setattr(t, &f, &attr, t->ans.open_id));
+	EQ(attr_of(t, &f).mode, 0777);
+	EQ(attr_of(t, &f).size, 2);
+	OK(fs_close(t, t->ans.open_id));
+}
+
 CASE_NEEDS(write_clears_setid, HAS_USERS, "writing drops setuid and setgid, unless root writes")
 {
 	struct obj f = a_file(t, "f", 06777);
