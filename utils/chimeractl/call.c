@@ -105,7 +105,8 @@ int ctl_call(struct ctl_command *cmd, struct control_answer *answer)
 	bytes_fini(&request);
 	if (!ok)
 		return unreachable(path);
+	bool named = cmd->file && strcmp(cmd->file, "-") != 0;
 	if (answer->status)
-		fprintf(stderr, "chimeractl: %s\n", answer->error);
+		fprintf(stderr, "chimeractl: %s%s%s\n", named ? cmd->file : "", named ? ": " : "", answer->error);
 	return ctl_exit_code(answer->status);
 }

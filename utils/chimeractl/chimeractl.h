@@ -127,6 +127,8 @@ const char *ctl_socket(struct ctl_command *cmd);
 /* -- help.c -- */
 void ctl_help(const struct ctl_noun *noun, const struct ctl_verb *verb);
 int ctl_dump_man(const char *page);
+
+/* -- complete.c -- */
 /* ctl_complete() - the words that may follow, a line each; the last of words is what is typed so far. */
 void ctl_complete(struct ctl_command *cmd, char **words, int n_words);
 
