@@ -6,6 +6,7 @@
 #include <err.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +20,7 @@
 
 #include "base/cleanup.h"
 #include "base/compiler.h"
+#include <config.h>
 
 enum {
 	MAX_PROCESSES = 32,
@@ -376,7 +378,8 @@ static _Noreturn void usage(int status)
 	        "  -g N        give up when a process ends N times in a row within 2 s of its start (20; 0: never)\n"
 	        "  -d          go to the background when everything was started\n"
 	        "  -k          stop the supervisor that holds the lock on FILE, and wait for its end\n"
-	        "  -h          this text\n");
+	        "  -h, --help     this text\n"
+	        "  -V, --version  the version\n");
 	exit(status);
 }
 
@@ -409,9 +412,10 @@ static void parse_commands(char **argv)
 
 static void parse_options(int argc, char **argv)
 {
+	static const struct option long_options[] = {{"help", no_argument, NULL, 'h'}, {"version", no_argument, NULL, 'V'}, {NULL, 0, NULL, 0}};
 	int o;
 
-	while ((o = getopt(argc, argv, "+p:s:l:w:t:g:dkh")) != -1) {
+	while ((o = getopt_long(argc, argv, "+p:s:l:w:t:g:dkhV", long_options, NULL)) != -1) {
 		switch (o) {
 		case 'p': pid_path = optarg; break;
 		case 's': state_path = optarg; break;
@@ -422,6 +426,7 @@ static void parse_options(int argc, char **argv)
 		case 'd': detach = true; break;
 		case 'k': stop_other = true; break;
 		case 'h': usage(0);
+		case 'V': printf("chimera-supervise (%s) %s\n", PACKAGE_NAME, PACKAGE_VERSION); exit(0);
 		default: usage(2);
 		}
 	}
