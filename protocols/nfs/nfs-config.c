@@ -1,4 +1,5 @@
 /* [nfs] of chimera.conf as the server takes it. */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -14,11 +15,9 @@ LOG_MODULE("nfs");
 static int parse_address(const char *text, struct net_addr *addr)
 {
 	char with_port[128];
-	if (strlen(text) + sizeof(":0") > sizeof(with_port))
-		return ERR_INVAL;
-	str_copy(with_port, sizeof(with_port), text);
-	str_join(with_port, sizeof(with_port), "", ":0");
-	return net_addr_parse(with_port, addr);
+	bool bare6 = *text != '[' && strchr(text, ':');
+	int n = snprintf(with_port, sizeof(with_port), bare6 ? "[%s]:0" : "%s:0", text);
+	return n < 0 || (size_t)n >= sizeof(with_port) ? ERR_INVAL : net_addr_parse(with_port, addr);
 }
 
 static int read_addresses(const char *listen, struct nfs_config *cfg, struct net_addr addrs[NFS_ADDRS_MAX])

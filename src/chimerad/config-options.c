@@ -49,7 +49,7 @@ const struct config_option config_options[] = {
 	{"nfs", "host", CONFIG_CHOICE, "daemon", "daemon inline",
 	 "Where it runs: in chimera-nfsd, or inside chimerad without the ring."},
 	{"nfs", "listen", CONFIG_TEXT, "0.0.0.0", NULL,
-	 "Addresses to listen on, separated by blanks; IPv6 stands in brackets."},
+	 "Addresses to listen on, separated by blanks; IPv6 with or without brackets."},
 	{"nfs", "port", CONFIG_NUMBER, "2049", "0-65535", "Port of NFS; 0 lets the kernel choose."},
 	{"nfs", "mount_port", CONFIG_NUMBER, "20048", "0-65535", "Port of the MOUNT protocol; 0 lets the kernel choose."},
 	{"nfs", "portmap", CONFIG_BOOL, "yes", NULL, "Whether the built-in port mapper runs."},
