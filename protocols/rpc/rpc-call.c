@@ -197,8 +197,7 @@ static void finish(struct call *call)
 		rpc_bulk_finished(rq->conn, &rq->record);
 	rpc_record_put(rq->client, &rq->record);
 	if (rq->conn) {
-		rq->conn->n_calls--;
-		rpc_conn_wake_reader(rq->conn);
+		rpc_conn_call_ended(rq->conn);
 	} else {
 		fiber_join_done(&call->server->fibers);
 	}

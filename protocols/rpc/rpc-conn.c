@@ -18,6 +18,14 @@ void rpc_conn_wake_reader(struct rpc_conn *c)
 		fiber_wake(c->reader);
 }
 
+/* Replies wait for the end of the turn in the hope for more; once no more can come the peer may as well have them. */
+void rpc_conn_call_ended(struct rpc_conn *c)
+{
+	if (--c->n_calls == 0 && c->receiving && c->out.first)
+		rpc_out_flush(c);
+	rpc_conn_wake_reader(c);
+}
+
 void rpc_conn_break(struct rpc_conn *c)
 {
 	if (c->broken)

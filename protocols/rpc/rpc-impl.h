@@ -68,6 +68,7 @@ struct rpc_conn {
 	struct auth_cache auth;
 	struct fiber *reader;
 	bool reader_waits;         /* parked until a call ended or replies left */
+	bool receiving;            /* the reader has started a call for all that came */
 	bool writing;              /* the writer fiber is at work */
 	bool broken;               /* nothing more can be sent */
 	uint32_t n_calls;          /* in flight */
@@ -157,6 +158,8 @@ void rpc_out_fini(struct rpc_conn *c);
 /* rpc-conn.c */
 void rpc_conn_start(struct rpc_server *s, struct stream *stream);
 void rpc_conn_wake_reader(struct rpc_conn *c);
+/* rpc_conn_call_ended() - one of those in flight; its reply, if any, was committed. */
+void rpc_conn_call_ended(struct rpc_conn *c);
 void rpc_conn_break(struct rpc_conn *c);
 
 /* rpc-server.c */

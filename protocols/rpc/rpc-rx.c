@@ -94,7 +94,9 @@ static ssize_t read_stream(struct rpc_conn *c, struct iovec *iov, int n_iov, boo
 {
 	rpc_out_flush(c);
 	stream_set_timeout(c->stream, (idle ? HOLD_MS : c->server->cfg.stall_ms) * NS_PER_MS);
+	c->receiving = true;
 	ssize_t n = c->server->receiver == c ? read_in_turn(c, iov, n_iov) : stream_readv(c->stream, iov, n_iov);
+	c->receiving = false;
 	return n == 0 ? ERR_EOF : n;
 }
 
