@@ -210,7 +210,7 @@ int replay_again(struct vfs_call *c)
 	uint64_t id = opened(c->op);
 	uint32_t tag;
 	/* What was made may be gone again: the answer stands all the same, the chain ends there. */
-	if (!h || vfs_handle_node(c->vfs, h, &c->made, &tag) || id == 0)
+	if (!h || vfs_handle_node(c->session, h, &c->made, &tag) || id == 0)
 		return 0;
 	if (vfs_io_open(c, c->made, id, 0) == IO_OPEN) {
 		c->open_id = id;

@@ -78,7 +78,7 @@ struct maker {
 static int answer_made(struct vfs_call *c, struct maker *m, struct vfs_node *node)
 {
 	c->made = node;
-	vfs_handle_make(c->vfs, node, c->tag, m->obj);
+	vfs_handle_make(c->session, node, c->tag, m->obj);
 	return vfs_attr_made(node, m->attr);
 }
 

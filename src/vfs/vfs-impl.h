@@ -53,6 +53,13 @@ struct vfs {
 
 struct vfs_open;
 
+#define VFS_SEALED 256u /* a power of two */
+
+/* Handles whose signature was computed lately, by what is signed: the key never changes. */
+struct sealed_handles {
+	struct op_handle at[VFS_SEALED];
+};
+
 struct vfs_session {
 	struct vfs *vfs;
 	struct vfs_session_config cfg;
@@ -68,6 +75,7 @@ struct vfs_session {
 	uint8_t apart[CACHE_LINE];      /* others look at the tables above, this thread alone counts below */
 	uint32_t running[2];            /* calls inside vfs_run(), by phase */
 	uint32_t sample;                /* counts calls, for the sampled latency */
+	struct sealed_handles sealed;
 };
 
 /* One op in execution. */
@@ -107,9 +115,9 @@ void vfs_mounts_fini(struct vfs *vfs);
 
 /* vfs_handle_key() - reads the key from the state directory, or makes one. Parks. */
 int vfs_handle_key(struct vfs *vfs, char **why);
-void vfs_handle_make(struct vfs *vfs, struct vfs_node *node, uint32_t tag, struct op_handle *h);
+void vfs_handle_make(struct vfs_session *s, struct vfs_node *node, uint32_t tag, struct op_handle *h);
 /* vfs_handle_node() - the object of a handle, with a reference. ERR_BADHANDLE, ERR_STALE. */
-int vfs_handle_node(struct vfs *vfs, const struct op_handle *h, struct vfs_node **node, uint32_t *tag);
+int vfs_handle_node(struct vfs_session *s, const struct op_handle *h, struct vfs_node **node, uint32_t *tag);
 
 /* ---- vfs-attr.c -------------------------------------------------------------------------- */
 

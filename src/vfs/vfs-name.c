@@ -37,7 +37,7 @@ int vfs_name_cmp(const struct vfs_name *a, const struct vfs_name *b)
 int vfs_made(struct vfs_call *c, struct vfs_node *node, struct op_handle *h, struct op_attr *attr)
 {
 	c->made = node;
-	vfs_handle_make(c->vfs, node, c->tag, h);
+	vfs_handle_make(c->session, node, c->tag, h);
 	return vfs_attr_locked(node, attr);
 }
 

@@ -410,7 +410,7 @@ int vfs_op_open(struct vfs_call *c)
 		return err;
 	}
 	c->made = node;
-	vfs_handle_make(c->vfs, node, c->tag, &out->obj);
+	vfs_handle_make(c->session, node, c->tag, &out->obj);
 	return 0;
 }
 

@@ -31,7 +31,7 @@ bool vfs_list_put(struct vfs_list *l, struct op_dirent *head, const struct vfs_n
 static bool put_node(struct vfs_list *l, struct op_dirent *head, const struct vfs_name *name, struct vfs_node *node)
 {
 	if (l->want) {
-		vfs_handle_make(l->c->vfs, node, l->c->tag, &head->obj);
+		vfs_handle_make(l->c->session, node, l->c->tag, &head->obj);
 		vfs_attr_locked(node, &head->attr);
 	}
 	return vfs_list_put(l, head, name);

@@ -53,7 +53,7 @@ static int find_object(struct vfs_call *c, const struct op_info *info)
 	c->open_id = 0;
 	if (!(info->flags & OP_I_OBJ) && (op->code != OP_lookup_path || op->obj.size == 0))
 		return 0;
-	return vfs_handle_node(c->vfs, &op->obj, &c->node, &c->tag);
+	return vfs_handle_node(c->session, &op->obj, &c->node, &c->tag);
 }
 
 static bool refuses_changes(const struct vfs_call *c)
@@ -67,7 +67,7 @@ static int find_objects(struct vfs_call *c, const struct op_info *info)
 	uint32_t tag;
 	int err = find_object(c, info);
 	if (!err && (info->flags & OP_I_OBJ2))
-		err = vfs_handle_node(c->vfs, &c->op->obj2, &c->node2, &tag);
+		err = vfs_handle_node(c->session, &c->op->obj2, &c->node2, &tag);
 	if (err)
 		return err;
 	if (c->node2 && c->node2->mount != c->node->mount && c->op->code != OP_copy)

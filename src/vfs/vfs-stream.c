@@ -161,7 +161,7 @@ int vfs_op_open_stream(struct vfs_call *c)
 		err = open_found(c, stream, out);
 	if (!err) {
 		c->made = stream;
-		vfs_handle_make(c->vfs, stream, c->tag, &out->obj);
+		vfs_handle_make(c->session, stream, c->tag, &out->obj);
 	} else if (stream) {
 		vfs_node_put(stream);
 	}
@@ -183,7 +183,7 @@ static bool emit(void *arg, const struct vfs_stream *s)
 	head.attr = (struct op_attr){.mask = ATTR_TYPE | ATTR_FILEID | ATTR_SIZE | ATTR_SPACE, .type = OP_TYPE_FILE,
 	                             .fileid = s->fileid, .size = s->size, .space = s->space};
 	if (l->list.want && l->base->mount->ops->find_stream(l->base, &s->name, &node) == 0) {
-		vfs_handle_make(l->list.c->vfs, node, l->list.c->tag, &head.obj);
+		vfs_handle_make(l->list.c->session, node, l->list.c->tag, &head.obj);
 		vfs_attr(node, &head.attr);
 		vfs_node_put(node);
 	}

@@ -67,7 +67,7 @@ void vfs_pins_release(struct vfs *vfs, struct vfs_pins *pins);
 
 /*
  * vfs_run() - runs the steps in order, in the calling fiber; parks as the backend does. Each op's status, out,
- * out_var and (for reads) segs are set; steps after a failure get ERR_CANCELED.
+ * out_var and (for reads) segs are set; steps after a failure get ERR_CANCELED. A session's runs are on one thread.
  */
 void vfs_run(struct vfs_session *session, struct vfs_step *steps, unsigned n);
 

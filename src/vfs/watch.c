@@ -22,7 +22,7 @@ static void fill_event(struct vfs_call *c, struct op_event *e, struct vfs_node *
 	memset(e, 0, sizeof(*e));
 	e->type = OP_EVENT_CHANGED;
 	e->value = what;
-	vfs_handle_make(c->vfs, node, 0, &e->obj);
+	vfs_handle_make(c->session, node, 0, &e->obj);
 	if (name) {
 		e->name_size = name->size;
 		memcpy(e->name, name->bytes, name->size);
