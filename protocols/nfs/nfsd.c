@@ -2,7 +2,6 @@
  * chimera-nfsd: options, configuration, and one NFS server per thread, each with a ring of its own to chimerad.
  * The first thread chooses the ports where the configuration leaves that open; the others share them.
  */
-#include <getopt.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -22,7 +21,6 @@ LOG_MODULE("nfsd");
 
 #define THREADS_MAX 256
 #define THREADS_BY_DEFAULT 4
-#define OVERRIDES_MAX 64
 #define ATTACH_TRIES 300
 #define ATTACH_RETRY_NS (100 * NS_PER_MS)
 
@@ -56,69 +54,7 @@ struct nfsd {
 static struct nfsd nfsd;
 static _Atomic bool stop_asked, reload_asked;
 
-/* ---- command line ---------------------------------------------------------------------------- */
-
-static const struct option long_options[] = {
-	{"config", required_argument, NULL, 'c'}, {"option", required_argument, NULL, 'o'},
-	{"check", no_argument, NULL, 'C'},        {"help", no_argument, NULL, 'h'},
-	{"version", no_argument, NULL, 'V'},      {NULL, 0, NULL, 0},
-};
-
-static const char help_text[] =
-	"Usage: chimera-nfsd [OPTION]...\n"
-	"The NFS server of Chimera: serves the exports of a running chimerad.\n\n"
-	"  -c, --config=FILE              read FILE instead of " PKGSYSCONFDIR "/chimera.conf\n"
-	"  -o, --option=SECTION.KEY=VALUE set one option over the file's; can be given again\n"
-	"  -C, --check                    check the configuration and exit\n"
-	"  -h, --help                     print this and exit\n"
-	"  -V, --version                  print the version and exit\n\n"
-	"See chimera-nfsd(8) and chimera.conf(5).\n";
-
-struct arguments {
-	const char *overrides[OVERRIDES_MAX];
-	struct config_source source;
-	bool check;
-};
-
-static int take_option(struct arguments *a, int letter)
-{
-	switch (letter) {
-	case 'c':
-		a->source.file = optarg;
-		return -1;
-	case 'o':
-		if (a->source.n_overrides == OVERRIDES_MAX)
-			return EXIT_USAGE;
-		a->overrides[a->source.n_overrides++] = optarg;
-		return -1;
-	case 'C':
-		a->check = true;
-		return -1;
-	case 'h':
-		fputs(help_text, stdout);
-		return EXIT_SUCCESS;
-	case 'V':
-		printf("chimera-nfsd (%s) %s\n", PACKAGE_NAME, PACKAGE_VERSION);
-		return EXIT_SUCCESS;
-	default:
-		fprintf(stderr, "Try 'chimera-nfsd --help'.\n");
-		return EXIT_USAGE;
-	}
-}
-
-/* -1: go on; otherwise the exit status. */
-static int parse_arguments(struct arguments *a, int argc, char **argv)
-{
-	int letter, status = -1;
-	*a = (struct arguments){.source = {.overrides = a->overrides, .environment = environ}};
-	while (status < 0 && (letter = getopt_long(argc, argv, "c:o:ChV", long_options, NULL)) != -1)
-		status = take_option(a, letter);
-	if (status < 0 && optind < argc) {
-		fprintf(stderr, "chimera-nfsd: unexpected argument '%s'\nTry 'chimera-nfsd --help'.\n", argv[optind]);
-		return EXIT_USAGE;
-	}
-	return status;
-}
+/* ---- configuration ---------------------------------------------------------------------------- */
 
 static int load_config(const struct config_source *source, struct config **config)
 {
@@ -393,8 +329,9 @@ static int wait_for_signal(void)
 
 int main(int argc, char **argv)
 {
-	static struct arguments arguments;
-	int status = parse_arguments(&arguments, argc, argv);
+	static struct config_arguments arguments;
+	int status = config_arguments(&arguments, "chimera-nfsd", "The NFS server of Chimera: serves the exports of a running chimerad.",
+	                              "See chimera-nfsd(8) and chimera.conf(5).", argc, argv);
 	if (status >= 0)
 		return status;
 	if (load_config(&arguments.source, &nfsd.config) != 0)

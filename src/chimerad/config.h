@@ -53,6 +53,18 @@ struct config_source {
 	char **environment;           /* NULL: none; usually environ */
 };
 
+#define CONFIG_OVERRIDES_MAX 64u
+
+/* A daemon's command line. */
+struct config_arguments {
+	const char *overrides[CONFIG_OVERRIDES_MAX];
+	struct config_source source; /* points to those */
+	bool check;                  /* the configuration, and exit */
+};
+
+/* config_arguments() - of the daemon of that name; about and more are for its help. -1, or the status to exit with. */
+int config_arguments(struct config_arguments *a, const char *name, const char *about, const char *more, int argc, char **argv);
+
 /*
  * config_load() - ERR_INVAL: errors holds a line per mistake, "FILE:LINE: what" with the nearest known
  * name; ERR_NOENT: the named file is not there. Does not park: called before the loop runs.

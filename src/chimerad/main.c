@@ -1,5 +1,4 @@
 /* chimerad: options, configuration, the lock, and one thread per loop. */
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,97 +13,10 @@ LOG_MODULE("chimerad");
 
 /* More threads than this need more clients than most have; [server] threads says otherwise. */
 #define THREADS_BY_DEFAULT 4
-#define OVERRIDES_MAX 64
 
 enum { EXIT_USAGE = 2 };
 
-static const struct cli_option {
-	const char *name;
-	int letter;
-	const char *argument;
-	const char *help;
-} cli_options[] = {
-	{"config", 'c', "FILE", "read FILE instead of " PKGSYSCONFDIR "/chimera.conf"},
-	{"option", 'o', "SECTION.KEY=VALUE", "set one option over the file's; can be given again"},
-	{"check", 'C', NULL, "check the configuration and exit"},
-	{"help", 'h', NULL, "print this and exit"},
-	{"version", 'V', NULL, "print the version and exit"},
-};
-
-struct arguments {
-	const char *overrides[OVERRIDES_MAX];
-	struct config_source source;
-	bool check;
-};
-
-static void print_help(void)
-{
-	printf("Usage: chimerad [OPTION]...\nThe Chimera file server: mounts stores and serves the protocol daemons.\n\n");
-	for (size_t i = 0; i < ARRAY_SIZE(cli_options); i++) {
-		char left[48];
-		const struct cli_option *o = &cli_options[i];
-		snprintf(left, sizeof(left), "-%c, --%s%s%s", o->letter, o->name, o->argument ? "=" : "",
-		         o->argument ? o->argument : "");
-		printf("  %-36s %s\n", left, o->help);
-	}
-	printf("\nSee chimerad(8) and chimera.conf(5).\n");
-}
-
-static int take_option(struct arguments *a, int letter)
-{
-	switch (letter) {
-	case 'c':
-		a->source.file = optarg;
-		return -1;
-	case 'o':
-		if (a->source.n_overrides == OVERRIDES_MAX) {
-			fprintf(stderr, "chimerad: more than %d times -o\n", OVERRIDES_MAX);
-			return EXIT_USAGE;
-		}
-		a->overrides[a->source.n_overrides++] = optarg;
-		return -1;
-	case 'C':
-		a->check = true;
-		return -1;
-	case 'h':
-		print_help();
-		return EXIT_SUCCESS;
-	case 'V':
-		printf("chimerad (%s) %s\n", PACKAGE_NAME, PACKAGE_VERSION);
-		return EXIT_SUCCESS;
-	default:
-		fprintf(stderr, "Try 'chimerad --help'.\n");
-		return EXIT_USAGE;
-	}
-}
-
-/* -1: go on; otherwise the exit status. */
-static int parse_arguments(struct arguments *a, int argc, char **argv)
-{
-	struct option longs[ARRAY_SIZE(cli_options) + 1] = {0};
-	char shorts[2 * ARRAY_SIZE(cli_options) + 1];
-	char *s = shorts;
-	int letter, status = -1;
-
-	for (size_t i = 0; i < ARRAY_SIZE(cli_options); i++) {
-		const struct cli_option *o = &cli_options[i];
-		longs[i] = (struct option){o->name, o->argument ? required_argument : no_argument, NULL, o->letter};
-		*s++ = (char)o->letter;
-		if (o->argument)
-			*s++ = ':';
-	}
-	*s = '\0';
-	*a = (struct arguments){.source = {.overrides = a->overrides, .environment = environ}};
-	while (status < 0 && (letter = getopt_long(argc, argv, shorts, longs, NULL)) != -1)
-		status = take_option(a, letter);
-	if (status < 0 && optind < argc) {
-		fprintf(stderr, "chimerad: unexpected argument '%s'\nTry 'chimerad --help'.\n", argv[optind]);
-		return EXIT_USAGE;
-	}
-	return status;
-}
-
-static int load_config(struct chimerad *d, const struct arguments *a)
+static int load_config(struct chimerad *d, const struct config_arguments *a)
 {
 	struct bytes errors;
 
@@ -186,8 +98,9 @@ static int run_threads(struct chimerad *d)
 int main(int argc, char **argv)
 {
 	static struct chimerad server = {.lock_fd = -1};
-	static struct arguments arguments;
-	int status = parse_arguments(&arguments, argc, argv);
+	static struct config_arguments arguments;
+	int status = config_arguments(&arguments, "chimerad", "The Chimera file server: mounts stores and serves the protocol daemons.",
+	                              "See chimerad(8) and chimera.conf(5).", argc, argv);
 
 	if (status >= 0)
 		return status;

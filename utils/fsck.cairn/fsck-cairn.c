@@ -1,32 +1,28 @@
 /* fsck.cairn: checks a cairn store that nobody uses, and repairs it. */
 #include "utils/fsck.cairn/fsck-cairn.h"
 
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/cli.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "loop/loop.h"
-#include <config.h>
 
-static const struct cli_option {
-	const char *name;
-	int letter;
-	const char *argument;
-	const char *help;
-} cli_options[] = {
+static const struct cli_option options[] = {
 	{"check", 'n', NULL, "repair nothing, write nothing"},
 	{"yes", 'y', NULL, "repair everything"},
 	{"preen", 'p', NULL, "repair what loses nothing, unless there is worse"},
 	{"data", 'd', NULL, "read all data too and verify its checksums"},
 	{"output", 'o', "FORMAT", "text or json"},
 	{"progress", 'P', NULL, "show progress, also when the standard error is not a terminal"},
-	{"help", 'h', NULL, "print this and exit"},
-	{"version", 'V', NULL, "print the version and exit"},
 };
+
+static const struct cli_program program = {
+	"fsck.cairn", "STORE", "Checks a cairn store that nobody uses, and repairs it.",
+	"Without -n, -p or -y it asks, on a terminal.\nSee fsck.cairn(8), cairn(5).", options, ARRAY_SIZE(options), EXIT_USAGE};
 
 struct run {
 	struct loop *loop;
@@ -39,81 +35,42 @@ struct run {
 	int err;
 };
 
-static void print_help(void)
-{
-	printf("Usage: fsck.cairn [OPTION]... STORE\nChecks a cairn store that nobody uses, and repairs it.\n\n");
-	for (size_t i = 0; i < ARRAY_SIZE(cli_options); i++) {
-		const struct cli_option *o = &cli_options[i];
-		char left[48];
-		snprintf(left, sizeof(left), "-%c, --%s%s%s", o->letter, o->name, o->argument ? "=" : "",
-		         o->argument ? o->argument : "");
-		printf("  %-24s %s\n", left, o->help);
-	}
-	printf("\nWithout -n, -p or -y it asks, on a terminal.\nSee fsck.cairn(8), cairn(5).\n");
-}
-
 static int choose(struct run *r, enum check_repair repair)
 {
-	if (r->chosen && r->options.repair != repair) {
-		fprintf(stderr, "fsck.cairn: only one of -n, -p and -y can be given\n");
-		return EXIT_USAGE;
-	}
+	if (r->chosen && r->options.repair != repair)
+		return cli_refuse(&program, "only one of -n, -p and -y can be given");
 	r->chosen = true;
 	r->options.repair = repair;
-	return -1;
+	return CLI_GO_ON;
 }
 
 static int choose_format(struct run *r, const char *text)
 {
 	r->json = strcmp(text, "json") == 0;
-	if (r->json || strcmp(text, "text") == 0)
-		return -1;
-	fprintf(stderr, "fsck.cairn: '%s' is no format: text or json\n", text);
-	return EXIT_USAGE;
+	return r->json || strcmp(text, "text") == 0 ? CLI_GO_ON : cli_refuse(&program, "'%s' is no format: text or json", text);
 }
 
-/* -1: go on, else the status to exit with. */
-static int take_option(struct run *r, int letter)
+static int take_option(void *arg, int letter, const char *value)
 {
+	struct run *r = arg;
 	switch (letter) {
 	case 'n': return choose(r, CHECK_ONLY);
 	case 'y': return choose(r, CHECK_ALL);
 	case 'p': return choose(r, CHECK_SAFE);
-	case 'd': r->options.data = true; return -1;
-	case 'o': return choose_format(r, optarg);
-	case 'P': r->progress = true; return -1;
-	case 'h': print_help(); return EXIT_CLEAN;
-	case 'V': printf("fsck.cairn (%s) %s\n", PACKAGE_NAME, PACKAGE_VERSION); return EXIT_CLEAN;
-	default: fprintf(stderr, "Try 'fsck.cairn --help'.\n"); return EXIT_USAGE;
+	case 'o': return choose_format(r, value);
+	case 'd': r->options.data = true; return CLI_GO_ON;
+	default: r->progress = true; return CLI_GO_ON;
 	}
-}
-
-static int check_choice(const struct run *r, int n_operands)
-{
-	const char *what = n_operands != 1 ? "one store is wanted" : NULL;
-	if (!what && !r->chosen && (r->json || !isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO)))
-		what = "nobody can be asked here whether to repair: -n, -p or -y is wanted";
-	if (what)
-		fprintf(stderr, "fsck.cairn: %s\nTry 'fsck.cairn --help'.\n", what);
-	return what ? EXIT_USAGE : -1;
 }
 
 static int parse(struct run *r, int argc, char **argv)
 {
-	struct option longs[ARRAY_SIZE(cli_options) + 1] = {0};
-	char shorts[2 * ARRAY_SIZE(cli_options) + 1] = "";
-	int letter, status = -1;
-	for (size_t i = 0, at = 0; i < ARRAY_SIZE(cli_options); i++) {
-		longs[i] = (struct option){cli_options[i].name, cli_options[i].argument != NULL, NULL, cli_options[i].letter};
-		shorts[at++] = (char)cli_options[i].letter;
-		if (cli_options[i].argument)
-			shorts[at++] = ':';
-	}
-	while (status < 0 && (letter = getopt_long(argc, argv, shorts, longs, NULL)) != -1)
-		status = take_option(r, letter);
-	if (status < 0)
-		status = check_choice(r, argc - optind);
-	r->options.path = argv[optind];
+	int operand, status = cli_parse(&program, argc, argv, take_option, r, &operand);
+	if (status == CLI_GO_ON && argc - operand != 1)
+		status = cli_refuse(&program, "one store is wanted");
+	else if (status == CLI_GO_ON && !r->chosen && (r->json || !isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO)))
+		status = cli_refuse(&program, "nobody can be asked here whether to repair: -n, -p or -y is wanted");
+	r->options.path = argv[operand];
 	if (r->progress || isatty(STDERR_FILENO))
 		r->options.progress = progress_show;
 	return status;

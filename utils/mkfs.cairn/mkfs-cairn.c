@@ -1,31 +1,26 @@
 /* mkfs.cairn: makes a cairn store in an empty directory. */
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "backends/cairn/cairn-super.h"
+#include "base/cli.h"
 #include "base/err.h"
 #include "base/str.h"
 #include "loop/loop.h"
-#include <config.h>
 
 enum { EXIT_USAGE = 2 };
 
-static const struct cli_option {
-	const char *name;
-	int letter;
-	const char *argument;
-	const char *help;
-} cli_options[] = {
+static const struct cli_option options[] = {
 	{"label", 'L', "TEXT", "at most 64 bytes that tell people what it is"},
 	{"capacity", 'c', "SIZE", "bytes of file data at most; without it as much as the host has"},
 	{"tables", 't', "SIZE", "bytes of names and attributes at most (1T)"},
 	{"journal", 'j', "SIZE", "bytes of the journal (a sixteenth of the capacity, 128M at most)"},
 	{"quiet", 'q', NULL, "print nothing if all is well"},
-	{"help", 'h', NULL, "print this and exit"},
-	{"version", 'V', NULL, "print the version and exit"},
 };
+
+static const struct cli_program program = {
+	"mkfs.cairn", "DIRECTORY", "Makes a cairn store in a directory that is empty or does not exist.", "See mkfs.cairn(8), cairn(5).",
+	options, ARRAY_SIZE(options), EXIT_USAGE};
 
 struct making {
 	struct loop *loop;
@@ -36,58 +31,29 @@ struct making {
 	int err;
 };
 
-static void print_help(void)
+static int take_size(const char *text, uint64_t *size)
 {
-	printf("Usage: mkfs.cairn [OPTION]... DIRECTORY\nMakes a cairn store in a directory that is empty or does not exist.\n\n");
-	for (size_t i = 0; i < ARRAY_SIZE(cli_options); i++) {
-		const struct cli_option *o = &cli_options[i];
-		char left[48];
-		snprintf(left, sizeof(left), "-%c, --%s%s%s", o->letter, o->name, o->argument ? "=" : "",
-		         o->argument ? o->argument : "");
-		printf("  %-24s %s\n", left, o->help);
-	}
-	printf("\nSee mkfs.cairn(8), cairn(5).\n");
+	return str_parse_size(text, size) ? cli_refuse(&program, "'%s' is not a size", text) : CLI_GO_ON;
 }
 
-static int refuse_size(const char *text)
+static int take_option(void *arg, int letter, const char *value)
 {
-	fprintf(stderr, "mkfs.cairn: '%s' is not a size\n", text);
-	return EXIT_USAGE;
-}
-
-/* -1: go on, else the status to exit with. */
-static int take_option(struct making *m, int letter)
-{
+	struct making *m = arg;
 	switch (letter) {
-	case 'L': m->options.label = optarg; return -1;
-	case 'c': return str_parse_size(optarg, &m->options.capacity) ? refuse_size(optarg) : -1;
-	case 't': return str_parse_size(optarg, &m->options.meta_size) ? refuse_size(optarg) : -1;
-	case 'j': return str_parse_size(optarg, &m->options.journal_size) ? refuse_size(optarg) : -1;
-	case 'q': m->quiet = true; return -1;
-	case 'h': print_help(); return EXIT_SUCCESS;
-	case 'V': printf("mkfs.cairn (%s) %s\n", PACKAGE_NAME, PACKAGE_VERSION); return EXIT_SUCCESS;
-	default: fprintf(stderr, "Try 'mkfs.cairn --help'.\n"); return EXIT_USAGE;
+	case 'L': m->options.label = value; return CLI_GO_ON;
+	case 'c': return take_size(value, &m->options.capacity);
+	case 't': return take_size(value, &m->options.meta_size);
+	case 'j': return take_size(value, &m->options.journal_size);
+	default: m->quiet = true; return CLI_GO_ON;
 	}
 }
 
 static int parse(struct making *m, int argc, char **argv)
 {
-	struct option longs[ARRAY_SIZE(cli_options) + 1] = {0};
-	char shorts[2 * ARRAY_SIZE(cli_options) + 1] = "";
-	int letter, status = -1;
-	for (size_t i = 0, at = 0; i < ARRAY_SIZE(cli_options); i++) {
-		longs[i] = (struct option){cli_options[i].name, cli_options[i].argument != NULL, NULL, cli_options[i].letter};
-		shorts[at++] = (char)cli_options[i].letter;
-		if (cli_options[i].argument)
-			shorts[at++] = ':';
-	}
-	while (status < 0 && (letter = getopt_long(argc, argv, shorts, longs, NULL)) != -1)
-		status = take_option(m, letter);
-	if (status < 0 && optind + 1 != argc) {
-		fprintf(stderr, "mkfs.cairn: one directory is wanted\nTry 'mkfs.cairn --help'.\n");
-		status = EXIT_USAGE;
-	}
-	m->path = argv[optind];
+	int operand, status = cli_parse(&program, argc, argv, take_option, m, &operand);
+	if (status == CLI_GO_ON && operand + 1 != argc)
+		status = cli_refuse(&program, "one directory is wanted");
+	m->path = argv[operand];
 	return status;
 }
 
