@@ -23,6 +23,7 @@
 #define MAGIC 0xBEEFC0DEu
 #define FORMAT 1u
 #define FIRST_PAGE 2u
+#define SMALL_FILE 4096u /* pages */
 #define UNWRITTEN_MAX 4096u /* pages behind the end of the file: a transaction that took them and gave them back wrote none */
 
 /* Flags of pages, of values. */
@@ -98,7 +99,7 @@ static bool is_marked(const uint8_t *bits, uint64_t page)
 
 static void note(struct walk *w, uint64_t page)
 {
-	w->f->n_bad++;
+	w->f->bad = w->f->n_bad++ ? w->f->bad : page;
 	if (w->c)
 		check_found(w->c, CHECK_PAGE, &(struct check_place){.where = "meta/data.mdb", .offset = page * PAGE_SIZE, .size = PAGE_SIZE});
 }
@@ -260,6 +261,11 @@ static void take_leaf(struct walk *w, const uint8_t *page, uint64_t number, bool
 
 static void walk_page(struct walk *w, uint64_t number, uint32_t level, struct bound from, struct bound to);
 
+static bool goes_deeper(const struct walk *w, uint32_t level)
+{
+	return w->f->levels == 0 || w->table < 0 || w->told.depth - level + 1 < w->f->levels;
+}
+
 /* The bounds of the children are the keys of the page, if they can be trusted. */
 static void walk_children(struct walk *w, const uint8_t *page, uint32_t level, struct bound from, struct bound to, bool right)
 {
@@ -298,7 +304,8 @@ static void walk_page(struct walk *w, uint64_t number, uint32_t level, struct bo
 		take_leaf(w, page, number, true);
 		return;
 	}
-	walk_children(w, page, level, right ? from : NONE, right ? to : NONE, right);
+	if (goes_deeper(w, level))
+		walk_children(w, page, level, right ? from : NONE, right ? to : NONE, right);
 }
 
 static struct lmdb_tree get_tree(const uint8_t *at)
@@ -330,7 +337,8 @@ static void walk_tree(struct walk *w, const uint8_t *at, int table, uint64_t in_
 		w->f->incomplete |= !empty;
 	else
 		walk_page(w, w->told.root, w->told.depth, NONE, NONE);
-	if (w->f->n_bad == bad && !has_told(&w->told, &w->seen))
+	bool whole = w->f->levels == 0 || table < 0;
+	if (whole && w->f->n_bad == bad && !has_told(&w->told, &w->seen))
 		note(w, in_page);
 }
 
@@ -485,7 +493,23 @@ void page_walk(struct page_file *f, struct check *c, page_record_fn *fn, void *a
 		return;
 	walk_tree(&w, names, PAGE_TABLE_NAMES, 0);
 	walk_tables(&w, get_tree(names).root);
-	account(f, &w);
+	if (f->levels == 0)
+		account(f, &w);
+}
+
+int page_look(int dir_fd, const char *name, uint64_t *bad)
+{
+	struct page_file f;
+	int err = page_open(&f, dir_fd, name);
+	*bad = 0;
+	if (err)
+		return err;
+	f.levels = f.n <= SMALL_FILE ? 0 : 1;
+	page_walk(&f, NULL, NULL, NULL);
+	*bad = f.bad * PAGE_SIZE;
+	err = f.n_bad ? ERR_IO : 0;
+	page_close(&f);
+	return err;
 }
 
 void page_strays(struct page_file *f, page_record_fn *fn, void *arg)

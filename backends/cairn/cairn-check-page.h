@@ -22,6 +22,8 @@ struct page_file {
 	uint64_t n_bad;
 	uint64_t n_stray;     /* neither used nor free */
 	bool incomplete;      /* there may be pages of records that were not reached */
+	uint32_t levels;      /* of each table's tree that are looked at; 0: all */
+	uint64_t bad;         /* the first page that is damaged, if n_bad */
 };
 
 /* A record as it is stored: table as enum meta_table or PAGE_NO_TABLE. */
@@ -36,6 +38,12 @@ void page_close(struct page_file *f);
  */
 void page_walk(struct page_file *f, struct check *c, page_record_fn *fn, void *arg);
 void page_strays(struct page_file *f, page_record_fn *fn, void *arg);
+
+/*
+ * page_look() - whether LMDB may open the file: all of it is looked at if it is small, else what all else hangs on: its own two pages,
+ * the list of free pages, the names of tables and the roots of their trees. ERR_IO: it may not, *bad is the first byte of a page. Blocks.
+ */
+int page_look(int dir_fd, const char *name, uint64_t *bad);
 
 /* page_record_checks() - whether the checksum of what is stored, r's body, matches. */
 bool page_record_checks(int table, const struct meta_record *r);

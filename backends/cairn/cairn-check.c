@@ -63,6 +63,7 @@ static const struct {
 	[CHECK_ACL_STRAY] = {"acl-stray", false, "an ACL belongs to no inode that has one", "dropped"},
 	[CHECK_ACL_GONE] = {"acl-gone", false, "the ACL of an inode is gone", "only its owner may use it"},
 	[CHECK_JOURNAL] = {"journal", false, "the journal is damaged, or where it goes on is not known", "what only the journal had is lost"},
+	[CHECK_JOURNAL_BIT] = {"journal-bit", true, "a bit of the journal's first block is flipped", "flipped back"},
 	[CHECK_USAGE] = {"usage", true, "what an owner, group or project has is wrong", "corrected"},
 	[CHECK_COUNTER] = {"counter", true, "a counter of the store is wrong", "corrected"},
 };
@@ -399,6 +400,8 @@ int cairn_check(const struct check_options *o, struct check_report *report, char
 		err = check_pages(&c, &usable);
 		if (!err && usable)
 			err = open_meta(&c);
+		if (!err && usable && meta_was_mended(c.meta))
+			check_found(&c, CHECK_JOURNAL_BIT, &(struct check_place){.where = "journal"});
 		if (!err && usable && meta_was_salvaged(c.meta))
 			check_found(&c, CHECK_JOURNAL, &(struct check_place){.where = "journal"});
 		if (!err && usable)

@@ -20,6 +20,8 @@ LOG_MODULE("cairn");
 
 #define FILE_MAGIC "CAIRNJF1"
 #define BATCH_MAGIC "CAIRNJB1"
+#define FIRST_SUMMED 24u
+#define FIRST_USED 32u
 #define WINDOW_SIZE (1u << 20)
 #define SEARCH_SIZE (1u << 20) /* how far behind the end lost batches are looked for */
 
@@ -40,7 +42,7 @@ static void encode_first(uint8_t *block, uint64_t segment_size, uint64_t secret)
 	cursor_put_bytes(&c, FILE_MAGIC, 8);
 	cursor_put_le64(&c, segment_size);
 	cursor_put_le64(&c, secret);
-	cursor_put_le64(&c, XXH3_64bits(block, 24));
+	cursor_put_le64(&c, XXH3_64bits(block, FIRST_SUMMED));
 }
 
 static int decode_first(struct journal *j, const uint8_t *block)
@@ -48,11 +50,26 @@ static int decode_first(struct journal *j, const uint8_t *block)
 	struct cursor c;
 	cursor_init(&c, (void *)block, JOURNAL_BLOCK);
 	const uint8_t *magic = cursor_bytes(&c, 8);
-	j->segment_size = cursor_le64(&c);
-	j->secret = cursor_le64(&c);
-	if (memcmp(magic, FILE_MAGIC, 8) != 0 || cursor_le64(&c) != XXH3_64bits(block, 24))
+	uint64_t segment_size = cursor_le64(&c), secret = cursor_le64(&c);
+	if (memcmp(magic, FILE_MAGIC, 8) != 0 || cursor_le64(&c) != XXH3_64bits(block, FIRST_SUMMED))
 		return ERR_IO;
-	return j->segment_size % JOURNAL_BLOCK || j->segment_size < JOURNAL_SIZE_MIN / 4 ? ERR_IO : 0;
+	if (segment_size % JOURNAL_BLOCK || segment_size < JOURNAL_SIZE_MIN / 4 || segment_size > JOURNAL_SIZE_MAX)
+		return ERR_IO;
+	j->segment_size = segment_size;
+	j->secret = secret;
+	return 0;
+}
+
+/* One flipped bit is flipped back: all that is in the journal depends on these few bytes. */
+static int mend_first(struct journal *j, uint8_t *block)
+{
+	for (uint32_t bit = 0; bit < 8 * FIRST_USED; bit++) {
+		block[bit / 8] ^= (uint8_t)(1u << bit % 8);
+		if (decode_first(j, block) == 0)
+			return 0;
+		block[bit / 8] ^= (uint8_t)(1u << bit % 8);
+	}
+	return ERR_IO;
 }
 
 static int write_whole(struct file *f, uint8_t *data, size_t size, uint64_t at)
@@ -122,13 +139,23 @@ static ssize_t read_at(struct journal *j, uint8_t *data, size_t size, uint64_t a
 	return n < 0 ? n : (ssize_t)done;
 }
 
-static int read_first(struct journal *j)
+static int put_mended(struct journal *j, uint8_t *block, bool read_only)
+{
+	log_warn("the journal: a bit of its first block was flipped");
+	j->mended = true;
+	int err = read_only ? 0 : write_whole(j->file, block, JOURNAL_BLOCK, 0);
+	return err || read_only ? err : file_sync(j->file, true);
+}
+
+static int read_first(struct journal *j, bool read_only)
 {
 	uint8_t *block = alloc_blocks(JOURNAL_BLOCK);
 	if (!block)
 		return ERR_NOMEM;
 	ssize_t n = read_at(j, block, JOURNAL_BLOCK, 0);
 	int err = n < 0 ? (int)n : n < JOURNAL_BLOCK ? ERR_IO : decode_first(j, block);
+	if (err == ERR_IO && n == JOURNAL_BLOCK && mend_first(j, block) == 0)
+		err = put_mended(j, block, read_only);
 	free(block);
 	return err;
 }
@@ -143,7 +170,7 @@ int journal_open(struct journal *j, int dir_fd, bool read_only)
 	if (!err && !read_only)
 		err = file_sync(j->file, true);
 	if (!err)
-		err = read_first(j);
+		err = read_first(j, read_only);
 	if (err)
 		log_error("the journal: %s", err == ERR_IO ? "its first block is damaged" : err_text(err));
 	return err;
@@ -409,7 +436,7 @@ uint64_t journal_last(struct journal *j)
 	struct batch_head h;
 	uint64_t last = 0;
 	int err = 0;
-	for (uint32_t i = 0; i < 2; i++)
+	for (uint32_t i = 0; j->segment_size && i < 2; i++)
 		for (uint64_t at = start_of(j, i); !err && fits_rest(j, at, 0); at += JOURNAL_BLOCK) {
 			const uint8_t *block = look_at(&w, at, JOURNAL_BLOCK, &err);
 			if (block && decode_head(j, block, &h))

@@ -27,7 +27,8 @@ struct journal_place {
 
 struct journal {
 	struct file *file;
-	uint64_t segment_size;
+	uint64_t segment_size;  /* 0: not known */
+	bool mended;            /* a bit of the first block was flipped */
 	uint64_t secret;        /* of the file: checksums begin with it */
 	struct journal_place end;
 	uint64_t last[2];       /* batches in the segments; 0: none since it was opened */

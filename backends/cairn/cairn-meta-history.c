@@ -110,7 +110,7 @@ static int copy_old(enum meta_table table, MDB_val *key, const MDB_val *value, u
 	struct cursor c;
 	uint8_t born[BORN_SIZE];
 	/* A damaged record is no version of anything. */
-	if (meta_check(table, key, value, &r) || r.batch > keep)
+	if (meta_check_changing(table, key, value, &r) || r.batch > keep)
 		return 0;
 	cursor_init(&c, born, sizeof(born));
 	cursor_put_le64(&c, r.batch);

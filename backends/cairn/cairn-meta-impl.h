@@ -129,8 +129,14 @@ int meta_error(int rc);
 MDB_val meta_key_val(const struct meta_key *key);
 /* meta_sum() - of a record: its table, key, header and body. */
 uint64_t meta_sum(enum meta_table table, const MDB_val *key, const void *record, size_t size);
-/* meta_check() - the body of a stored record; ERR_IO. meta_check_quietly() - without a word in the log. */
+/*
+ * meta_check() - the body of a stored record, as a reader sees it; ERR_IO. meta_check_quietly() - without a word in the log.
+ * meta_check_changing() - as a transaction that changes something sees it: not in the file's pages, perhaps.
+ */
 int meta_check(enum meta_table table, const MDB_val *key, const MDB_val *value, struct meta_record *r);
+/* meta_is_within() - whether a value that a reader was given lies where one may. */
+bool meta_is_within(const MDB_val *value);
+int meta_check_changing(enum meta_table table, const MDB_val *key, const MDB_val *value, struct meta_record *r);
 int meta_check_quietly(enum meta_table table, const MDB_val *key, const MDB_val *value, struct meta_record *r);
 /* meta_lost() - whether a record in an overlay is one whose batch could not be written. */
 bool meta_lost(const struct meta *m, const struct meta_dirty *d);

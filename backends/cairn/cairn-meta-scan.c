@@ -138,7 +138,7 @@ static int show_stored(struct merge *g, struct meta_record *r)
 	r->err = meta_check_quietly(g->table, &g->k, &g->v, r);
 	if (r->err) {
 		r->body = g->v.mv_data;
-		r->size = (uint32_t)g->v.mv_size;
+		r->size = meta_is_within(&g->v) ? (uint32_t)g->v.mv_size : 0;
 		r->batch = 0;
 	}
 	return 0;

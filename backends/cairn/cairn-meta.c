@@ -6,10 +6,12 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "backends/cairn/cairn-check-page.h"
 #include "base/cursor.h"
 #include "base/log.h"
 #include "loop/loop.h"
@@ -22,6 +24,9 @@ LOG_MODULE("cairn");
 #define OVERLAY_MAX (8ULL << 20) /* of each of two */
 #define OVERLAY_SHARE 64 /* of the room for tables */
 #define PAGE_BYTES 4096u
+#define VALUE_MAX (META_BODY_MAX + META_HEAD_SIZE + META_SUM_SIZE)
+#define PAGE_HEAD 16u      /* of a row of pages that a large value has; its last bytes: */
+#define PAGE_COUNT_SIZE 4u /* how many */
 #define FLAGS (MDB_NORDAHEAD | MDB_NOTLS | MDB_NOMEMINIT)
 
 static const struct {
@@ -129,16 +134,30 @@ static void report(enum meta_table table, const MDB_val *key)
 	log_error("damaged record in table %s, key %s", tables[table].name, text);
 }
 
+/*
+ * Where a value ends is told by its page, which has no checksum. A large one begins behind the head of its row of pages, which
+ * tells how many there are; others are within one page, and not at its beginning.
+ */
+bool meta_is_within(const MDB_val *value)
+{
+	uint64_t at = (uintptr_t)value->mv_data % PAGE_BYTES;
+	struct cursor c;
+	if (at != PAGE_HEAD)
+		return at + value->mv_size <= PAGE_BYTES;
+	cursor_init(&c, (uint8_t *)value->mv_data - PAGE_COUNT_SIZE, PAGE_COUNT_SIZE);
+	return value->mv_size <= VALUE_MAX && PAGE_HEAD + value->mv_size <= (uint64_t)cursor_le32(&c) * PAGE_BYTES;
+}
+
 static bool sum_matches(enum meta_table table, const MDB_val *key, const MDB_val *value)
 {
 	struct cursor c;
-	if (value->mv_size < META_HEAD_SIZE + META_SUM_SIZE)
+	if (value->mv_size < META_HEAD_SIZE + META_SUM_SIZE || value->mv_size > VALUE_MAX)
 		return false;
 	cursor_init(&c, (uint8_t *)value->mv_data + value->mv_size - META_SUM_SIZE, META_SUM_SIZE);
 	return cursor_le64(&c) == meta_sum(table, key, value->mv_data, value->mv_size - META_SUM_SIZE);
 }
 
-int meta_check_quietly(enum meta_table table, const MDB_val *key, const MDB_val *value, struct meta_record *r)
+static int check_sum(enum meta_table table, const MDB_val *key, const MDB_val *value, struct meta_record *r)
 {
 	struct cursor c;
 	if (!sum_matches(table, key, value))
@@ -152,9 +171,22 @@ int meta_check_quietly(enum meta_table table, const MDB_val *key, const MDB_val 
 	return version == META_RECORD_VERSION ? 0 : ERR_NOTSUPP;
 }
 
+int meta_check_quietly(enum meta_table table, const MDB_val *key, const MDB_val *value, struct meta_record *r)
+{
+	return meta_is_within(value) ? check_sum(table, key, value, r) : ERR_IO;
+}
+
 int meta_check(enum meta_table table, const MDB_val *key, const MDB_val *value, struct meta_record *r)
 {
 	int err = meta_check_quietly(table, key, value, r);
+	if (err == ERR_IO)
+		report(table, key);
+	return err;
+}
+
+int meta_check_changing(enum meta_table table, const MDB_val *key, const MDB_val *value, struct meta_record *r)
+{
+	int err = check_sum(table, key, value, r);
 	if (err == ERR_IO)
 		report(table, key);
 	return err;
@@ -281,9 +313,21 @@ static int make_env(struct meta *m)
 	return renameat(m->dir_fd, TABLES_NEW, m->dir_fd, META_TABLES_NAME) ? err_from_errno(errno) : 0;
 }
 
+/* LMDB trusts its pages: who looks for damage has looked at them before. */
+static int look_at_pages(struct meta *m)
+{
+	uint64_t bad;
+	int err = m->cfg.salvage ? 0 : page_look(m->dir_fd, META_TABLES_NAME, &bad);
+	if (err == ERR_IO)
+		log_error("%s/" META_TABLES_NAME ": the page at byte %llu is damaged; fsck.cairn(8) repairs it", m->cfg.dir, (unsigned long long)bad);
+	return err;
+}
+
 static int open_env(struct meta *m)
 {
 	int dead, err = m->cfg.read_only ? 0 : make_env(m);
+	if (!err)
+		err = look_at_pages(m);
 	if (err)
 		return err;
 	if (!m->cfg.read_only)
@@ -348,6 +392,16 @@ static int read_counters(struct meta *m)
 	return err ? err : k.damaged ? ERR_IO : 0;
 }
 
+/* As large as the one before. */
+static uint64_t journal_size(int dir_fd)
+{
+	struct stat st;
+	if (fstatat(dir_fd, JOURNAL_NAME, &st, 0))
+		return JOURNAL_SIZE_DEFAULT;
+	uint64_t size = (uint64_t)st.st_size - MIN((uint64_t)st.st_size, 2ULL * JOURNAL_BLOCK);
+	return size >= JOURNAL_SIZE_MIN && size <= JOURNAL_SIZE_MAX ? size : JOURNAL_SIZE_DEFAULT;
+}
+
 /* The journal lies beside the directory of the tables. */
 static int open_journal(struct meta *m)
 {
@@ -357,7 +411,7 @@ static int open_journal(struct meta *m)
 	if ((err == ERR_IO || err == ERR_NOENT) && m->cfg.salvage && !m->cfg.read_only) {
 		journal_close(&m->journal);
 		m->salvaged = true;
-		err = journal_create(up, JOURNAL_SIZE_DEFAULT);
+		err = journal_create(up, journal_size(up));
 		if (!err)
 			err = journal_open(&m->journal, up, false);
 	}
@@ -516,6 +570,11 @@ void meta_raise_batch(struct meta *m, uint64_t batch)
 bool meta_has_failed(const struct meta *m)
 {
 	return m->failed;
+}
+
+bool meta_was_mended(const struct meta *m)
+{
+	return m->journal.mended;
 }
 
 bool meta_was_salvaged(const struct meta *m)

@@ -237,6 +237,8 @@ void meta_sizes(struct meta *meta, struct meta_sizes *sizes);
 
 /* meta_was_salvaged() - with cfg.salvage: the journal, or where it goes on, was damaged. */
 bool meta_was_salvaged(const struct meta *meta);
+/* meta_was_mended() - a bit of the journal's first block was flipped; it is flipped back, unless nothing may be written. */
+bool meta_was_mended(const struct meta *meta);
 
 /* meta_has_failed() - whether the store has failed: then what was submitted last may be durable nevertheless. Any thread. */
 bool meta_has_failed(const struct meta *meta);

@@ -2,31 +2,34 @@
  * Shows that damage of a cairn store is found and repaired: cairn-damage DIR alter | flip FILE SAMPLES SEED | crashed FILE SAMPLES SEED.
  *
  * A store is made once in DIR and copied for each trial. alter: each change of records is found as what it is; flip: one
- * bit of one of its files (superblock, tables, data) is flipped, at random places or with SAMPLES 0 in each byte; crashed: the same
- * in a store that was not closed, whose journal counts. Then: a check
- * finds something, or nothing that anybody could see has changed; a repair leaves a clean store; and no file has ever
- * other bytes than those that were written.
+ * bit of one of its files (superblock, tables, journal, data) is flipped, at random places or with SAMPLES 0 in each byte that means
+ * something, and in all others some at a time, FROM and TO in pages; crashed: the same in a store that was not closed, whose journal
+ * counts. Then: a check finds it if the byte means something, and only then (cairn-damage-map.c); who opens the store without a check
+ * refuses it or serves what was written; a repair leaves a clean store; and no file has ever other bytes than those that were written.
  */
 #include "tests/system/cairn-damage.h"
 
 #include <fcntl.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "backends/cairn/cairn-check.h"
 #include "base/hash.h"
 #include "base/log.h"
 
-#define LOOK_EVERY 16
+#define FLIP_MAX 64u
 
 static struct {
-	const char *mode;
+	const char *self, *mode;
 	char template[200], store[200];
 	const char *file;
-	uint64_t n_samples, seed;
+	const struct image *image;  /* that file's */
+	uint64_t n_samples, seed, from, to;
 	uint64_t digest;
 	bool fresh; /* the store is as the template */
 	uint32_t n_trials, n_found, n_failed;
@@ -36,6 +39,12 @@ static void fail(const char *what, const char *detail)
 {
 	fprintf(stderr, "%s: %s\n", what, detail);
 	trial.n_failed++;
+}
+
+/* What only the journal has may be lost with it. */
+static bool is_crashed(void)
+{
+	return strcmp(trial.mode, "crashed") == 0;
 }
 
 /* ---- checks */
@@ -91,8 +100,9 @@ static void look(const char *name, uint32_t may_lose)
 		fail(name, "the store cannot be opened");
 		return;
 	}
-	snprintf(text, sizeof(text), "%u files are missing, %u unreadable, %u wrong", st.n_missing, st.n_unreadable, st.n_wrong);
-	if (st.n_wrong || st.n_missing + st.n_unreadable > may_lose)
+	snprintf(text, sizeof(text), "%u files are missing, %u unreadable, %u older, %u wrong", st.n_missing, st.n_unreadable, st.n_older,
+	         st.n_wrong);
+	if (st.n_wrong || (st.n_older && !is_crashed()) || st.n_missing + st.n_unreadable > may_lose)
 		fail(name, text);
 }
 
@@ -122,125 +132,249 @@ static void try_alteration(const struct alteration *a)
 
 /* ---- bits */
 
-/* Up to the last byte that is not zero, and a little more: a journal has a long end of zeros. */
-static uint64_t size_of_file(const char *path)
+static int read_whole(const char *dir, const char *file, uint8_t **bytes, uint64_t *size)
 {
-	uint64_t at = 0, size = 0;
-	FILE *f = fopen(path, "re");
-	for (int byte; f && (byte = getc(f)) != EOF; at++)
-		size = byte ? at + 64 : size;
-	if (f)
-		fclose(f);
-	return MIN(size, at);
+	char path[512];
+	struct stat st;
+	snprintf(path, sizeof(path), "%s/%s", dir, file);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &st))
+		return -1;
+	*size = (uint64_t)st.st_size;
+	*bytes = malloc(*size + 1);
+	bool whole = *bytes && read(fd, *bytes, *size) == (ssize_t)*size;
+	close(fd);
+	return whole ? 0 : -1;
 }
 
-static void flip_bit(const char *path, uint64_t at, uint32_t bit)
+static void write_at(const char *file, const uint8_t *bytes, uint64_t n, uint64_t at, bool cut)
 {
-	uint8_t byte;
-	int fd = open(path, O_RDWR | O_CLOEXEC);
-	if (fd < 0 || pread(fd, &byte, 1, (off_t)at) != 1)
-		abort();
-	byte ^= (uint8_t)(1u << bit);
-	if (pwrite(fd, &byte, 1, (off_t)at) != 1)
+	char path[512];
+	snprintf(path, sizeof(path), "%s/%s", trial.store, file);
+	int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	if (fd < 0 || pwrite(fd, bytes, n, (off_t)at) != (ssize_t)n || (cut && ftruncate(fd, (off_t)(at + n))))
 		abort();
 	close(fd);
 }
 
-/* Whether the flip was in what is used: what was found tells; if nothing was, all has to be as before. */
-static bool judge(const char *name, const struct check_report *r)
-{
-	struct state st;
-	if (r->n_found)
-		return true;
-	/* The journal's end looks as if it were cut off when its last batch is damaged. */
-	if (strcmp(trial.mode, "crashed") != 0 && store_digest(trial.store) != trial.digest)
-		fail(name, "changes records and is not found");
-	/* Looking opens the store for writing: with the same records and checksums of all data it is seldom worth a copy. */
-	if (trial.n_trials % LOOK_EVERY)
-		return false;
-	if (store_look(trial.store, &st) || st.n_good != store_n_files() - st.n_missing)
-		fail(name, "changes files and is not found");
-	trial.fresh = false;
-	return false;
-}
+/* The files of a store; what else is in it does not outlive a trial. */
+static struct image {
+	const char *name;
+	uint8_t *bytes;
+	uint64_t size;
+} images[] = {{"superblock", NULL, 0}, {"journal", NULL, 0}, {"meta/data.mdb", NULL, 0}, {"data/00000000", NULL, 0}};
 
-static void try_flip(uint64_t at, uint32_t bit)
+static void restore(void)
 {
-	char path[512], name[256];
-	struct check_report r;
-	snprintf(path, sizeof(path), "%s/%s", trial.store, trial.file);
-	snprintf(name, sizeof(name), "%s, byte %llu, bit %u", trial.file, (unsigned long long)at, bit);
-	if (!trial.fresh)
-		store_copy(trial.template, trial.store);
+	static const char *const others[] = {"scrub", "superblock.new", "meta/data.new", "meta/data.salvaged", "data/00000001"};
+	char path[512];
+	if (trial.fresh)
+		return;
+	for (size_t i = 0; i < ARRAY_SIZE(images); i++)
+		write_at(images[i].name, images[i].bytes, images[i].size, 0, true);
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
+		snprintf(path, sizeof(path), "%s/%s", trial.store, others[i]);
+		unlink(path);
+	}
 	trial.fresh = true;
-	flip_bit(path, at, bit);
-	trial.n_trials++;
-	if (check(CHECK_ONLY, &r)) {
-		fail(name, "the store cannot be checked");
-		return;
+}
+
+/* A bit each of n bytes, which are close to each other. */
+struct flip {
+	uint64_t at, n;
+	enum meaning means;
+	char name[256];
+};
+
+static void flip_bits(const struct flip *f)
+{
+	uint8_t bytes[FLIP_MAX];
+	for (uint64_t i = 0; i < f->n; i++)
+		bytes[i] = trial.image->bytes[f->at + i] ^ (uint8_t)(1u << hash_u64(f->at + i + trial.seed) % 8);
+	restore();
+	write_at(trial.file, bytes, f->n, f->at, false);
+}
+
+static void flip_back(const struct flip *f)
+{
+	if (trial.fresh)
+		write_at(trial.file, trial.image->bytes + f->at, f->n, f->at, false);
+}
+
+/* Whether the check finds it is as what the byte means tells. What is not found changes nothing of what the tables tell. */
+static bool judge(const struct flip *f, const struct check_report *r)
+{
+	bool found = r->n_found != 0;
+	if (!found && f->means >= MEANS_RECORD)
+		fail(f->name, "means something and is not found");
+	if (found && f->means == MEANS_NOTHING) {
+		fail(f->name, "means nothing and is found");
+		print_findings(r);
 	}
-	bool found = judge(name, &r);
-	check_report_fini(&r);
-	if (!found) {
-		flip_bit(path, at, bit);
-		return;
-	}
-	trial.n_found++;
+	/* The journal's end looks as if it were cut off when its last batch is damaged. */
+	bool ends = is_crashed() && f->means == MEANS_LITTLE;
+	if (!found && !ends && store_digest(trial.store) != trial.digest)
+		fail(f->name, "changes records and is not found");
+	return found;
+}
+
+/* As the server opens it, without a check before, in a process of its own: it may refuse, and never dies. */
+static void open_and_look(const struct flip *f)
+{
+	char *const argv[] = {(char *)trial.self, trial.store, is_crashed() ? "look-older" : "look", NULL};
+	int status;
+	pid_t pid;
+	if (posix_spawn(&pid, trial.self, NULL, NULL, argv, environ) || waitpid(pid, &status, 0) != pid)
+		abort();
+	if (!WIFEXITED(status) || WEXITSTATUS(status))
+		fail(f->name, WIFSIGNALED(status) ? "kills who opens the store" : "is served");
 	trial.fresh = false;
-	repair(name);
-	look(name, store_n_files());
+	flip_bits(f);
 }
 
-static void flip_all(uint64_t size)
+static uint32_t every(enum meaning means)
 {
-	for (uint64_t at = 0; at < size && trial.n_failed < 10; at++)
-		try_flip(at, (uint32_t)(hash_u64(at + trial.seed) % 8));
+	static const uint32_t n[] = {[MEANS_NOTHING] = 4, [MEANS_LITTLE] = 1, [MEANS_RECORD] = 8, [MEANS_STRUCTURE] = 1, [MEANS_DATA] = 16};
+	return n[means];
 }
 
-static void flip_some(uint64_t size)
+static void try_flip(struct flip *f)
 {
-	for (uint64_t i = 0; i < trial.n_samples && trial.n_failed < 10; i++) {
-		uint64_t h = hash_u64(trial.seed * 1000003 + i);
-		try_flip(h % size, (uint32_t)(hash_u64(h) % 8));
+	struct check_report r;
+	bool more = trial.n_trials++ % every(f->means) == 0;
+	snprintf(f->name, sizeof(f->name), "%s, byte %llu of page %llu, seed %llu", trial.file, (unsigned long long)f->at % 4096,
+	         (unsigned long long)f->at / 4096, (unsigned long long)trial.seed);
+	flip_bits(f);
+	if (check(CHECK_ONLY, &r)) {
+		fail(f->name, "the store cannot be checked");
+		trial.fresh = false;
+		return;
 	}
+	bool found = judge(f, &r);
+	check_report_fini(&r);
+	trial.n_found += found;
+	if (more)
+		open_and_look(f);
+	if (more && found) {
+		trial.fresh = false;
+		repair(f->name);
+		look(f->name, store_n_files());
+	}
+	flip_back(f);
+}
+
+/* ---- which */
+
+/* Bytes without a meaning go together, as do those of data in a block but for the first ones. */
+static uint64_t run_of(const uint8_t *means, uint64_t at, uint64_t size)
+{
+	uint64_t n = 1;
+	while (means[at] == MEANS_NOTHING && n < FLIP_MAX && at + n < size && means[at + n] == MEANS_NOTHING)
+		n++;
+	return n;
+}
+
+static uint64_t step_of(const uint8_t *means, uint64_t at, uint64_t n)
+{
+	return means[at] == MEANS_DATA && at / CAIRN_BLOCK_SIZE ? CAIRN_BLOCK_SIZE : n;
+}
+
+static void flip_all(const uint8_t *means, uint64_t from, uint64_t to)
+{
+	for (uint64_t at = from, step; at < to && trial.n_failed < 10; at += step) {
+		struct flip f = {.at = at, .n = run_of(means, at, to), .means = means[at]};
+		step = step_of(means, at, f.n);
+		/* Another byte of each block. */
+		if (step == CAIRN_BLOCK_SIZE)
+			f.at += hash_u64(at) % CAIRN_BLOCK_SIZE;
+		try_flip(&f);
+	}
+}
+
+/* Three of four in what means something. */
+static void flip_some(const uint8_t *means, uint64_t size)
+{
+	for (uint64_t i = 0, tries = 0; i < trial.n_samples && trial.n_failed < 10; tries++) {
+		uint64_t at = hash_u64(trial.seed * 1000003 + tries) % size;
+		struct flip f = {.at = at, .n = 1, .means = means[at]};
+		if (f.means == MEANS_NOTHING && i % 4)
+			continue;
+		try_flip(&f);
+		i++;
+	}
+}
+
+static void flip(void)
+{
+	store_copy(trial.template, trial.store);
+	for (size_t i = 0; i < ARRAY_SIZE(images); i++) {
+		if (read_whole(trial.template, images[i].name, &images[i].bytes, &images[i].size))
+			fail(images[i].name, "cannot be read");
+		if (strcmp(images[i].name, trial.file) == 0)
+			trial.image = &images[i];
+	}
+	uint8_t *means = trial.image && !trial.n_failed
+	                         ? store_map(trial.store, trial.file, trial.image->bytes, trial.image->size) : NULL;
+	if (!means) {
+		fail(trial.file, "is no file that is known");
+		return;
+	}
+	if (trial.n_samples)
+		flip_some(means, trial.image->size);
+	else
+		flip_all(means, trial.from, MIN(trial.to, trial.image->size));
+	free(means);
+	for (size_t i = 0; i < ARRAY_SIZE(images); i++)
+		free(TAKE(images[i].bytes));
 }
 
 /* ---- */
 
 static void run(void *arg)
 {
-	char path[512];
-	bool crashed = strcmp(trial.mode, "crashed") == 0;
-	if (store_make(crashed ? trial.store : trial.template, crashed ? trial.template : NULL)) {
+	if (store_make(is_crashed() ? trial.store : trial.template, is_crashed() ? trial.template : NULL)) {
 		fail(trial.template, "cannot be made");
 		return;
 	}
 	trial.digest = store_digest(trial.template);
-	if (strcmp(trial.mode, "alter") == 0) {
+	if (strcmp(trial.mode, "alter") == 0)
 		for (uint32_t i = 0; i < n_alterations; i++)
 			try_alteration(&alterations[i]);
-		return;
-	}
-	snprintf(path, sizeof(path), "%s/%s", trial.template, trial.file);
-	if (trial.n_samples)
-		flip_some(size_of_file(path));
 	else
-		flip_all(size_of_file(path));
+		flip();
+}
+
+/* Exit status 1: something else is served than what was written. */
+static void look_only(void *arg)
+{
+	struct state st;
+	if (store_look(arg, &st) == 0 && (st.n_wrong || (st.n_older && strcmp(trial.mode, "look") == 0)))
+		trial.n_failed++;
+}
+
+static void take_arguments(int argc, char **argv)
+{
+	trial.self = argv[0];
+	trial.mode = argv[2];
+	snprintf(trial.template, sizeof(trial.template), "%s/template", argv[1]);
+	snprintf(trial.store, sizeof(trial.store), "%s/store", argv[1]);
+	trial.file = argc > 3 ? argv[3] : NULL;
+	trial.n_samples = argc > 4 ? strtoull(argv[4], NULL, 10) : 0;
+	trial.seed = argc > 5 ? strtoull(argv[5], NULL, 10) : 0;
+	trial.from = argc > 6 ? strtoull(argv[6], NULL, 10) * 4096 : 0;
+	trial.to = argc > 7 ? strtoull(argv[7], NULL, 10) * 4096 : UINT64_MAX;
 }
 
 int main(int argc, char **argv)
 {
-	if (argc != 3 && argc != 6) {
-		fprintf(stderr, "Usage: cairn-damage DIR alter | flip FILE SAMPLES SEED | crashed FILE SAMPLES SEED\n");
+	if (argc != 3 && argc != 6 && argc != 8) {
+		fprintf(stderr, "Usage: cairn-damage DIR alter | flip FILE SAMPLES SEED [FROM TO] | crashed FILE SAMPLES SEED [FROM TO]\n");
 		return 2;
 	}
-	trial.mode = argv[2];
-	snprintf(trial.template, sizeof(trial.template), "%s/template", argv[1]);
-	snprintf(trial.store, sizeof(trial.store), "%s/store", argv[1]);
-	if (argc == 6) {
-		trial.file = argv[3];
-		trial.n_samples = strtoull(argv[4], NULL, 10);
-		trial.seed = strtoull(argv[5], NULL, 10);
+	take_arguments(argc, argv);
+	if (strncmp(trial.mode, "look", 4) == 0) {
+		bench_in_loop(look_only, argv[1]);
+		return trial.n_failed ? 1 : 0;
 	}
 	mkdir(argv[1], 0700);
 	bench_remove_dir(trial.template);

@@ -9,6 +9,8 @@ struct state {
 	uint32_t n_good;
 	uint32_t n_missing;
 	uint32_t n_unreadable; /* an I/O error, or zeros up to the end of the block */
+	uint32_t n_older;      /* as they were at an earlier moment */
+	uint32_t n_held_bad;   /* files in the snapshot that are missing or unreadable */
 	uint32_t n_wrong;      /* other bytes, or other names: never */
 };
 
@@ -21,6 +23,20 @@ uint32_t store_n_files(void);
 void store_copy(const char *from, const char *to);
 /* store_digest() - of all records that check; damaged ones make it another. 0: the tables cannot be opened. */
 uint64_t store_digest(const char *dir);
+
+/* -- cairn-damage-map.c -- */
+
+/* What a byte of a file means; of the lower two a check may find nothing. */
+enum meaning {
+	MEANS_NOTHING,
+	MEANS_LITTLE, /* a flip may be harmless, or not to be told from what a loss of power leaves */
+	MEANS_RECORD, /* of a record in the tables */
+	MEANS_STRUCTURE,
+	MEANS_DATA,
+};
+
+/* store_map() - an enum meaning for each byte of a file of the store at dir; freed by the caller. NULL: it cannot be told. */
+uint8_t *store_map(const char *dir, const char *file, const uint8_t *bytes, uint64_t size);
 
 /* -- cairn-damage-alter.c -- */
 
