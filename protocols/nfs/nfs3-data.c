@@ -54,8 +54,10 @@ int nfs3_read(struct rpc_request *rq, const void *args, void *res)
 		op->flags |= OP_F_OWNER_OVERRIDE;
 		op->in.read.offset = a->offset;
 		op->in.read.size = MIN(a->count, io_limit(rq));
+		rpc_answer_begin(rq, op->in.read.size);
 	}
 	err = run_read(rq, op, err);
+	rpc_answer_fetched(rq, op->out.read.copied);
 	r->status = nfs3_status(err);
 	if (err)
 		nfs3_post(&op->out.read.attr, &r->file_attributes);

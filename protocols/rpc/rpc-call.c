@@ -195,6 +195,7 @@ static void finish(struct call *call)
 	arena_fini(&rq->arena);
 	if (rq->record.n_chunks)
 		rpc_bulk_finished(rq->conn, &rq->record);
+	rpc_answer_end(rq);
 	rpc_record_put(rq->client, &rq->record);
 	if (rq->conn) {
 		rpc_conn_call_ended(rq->conn);
@@ -227,6 +228,7 @@ void rpc_call_run(void *arg)
 	call.rq.n_held = 0;
 	call.rq.held_buf = NULL;
 	call.rq.auth_stat = AUTH_OK;
+	call.rq.fetch_size = 0;
 	take_record(&call.rq.record, start->record);
 	arena_init(&call.rq.arena, memory, sizeof(memory), ARENA_LIMIT);
 	int stat = run(&call, args, res);

@@ -33,6 +33,7 @@ void rpc_conn_break(struct rpc_conn *c)
 	c->broken = true;
 	stream_cancel(c->stream);
 	rpc_conn_wake_reader(c);
+	rpc_answer_next(c->server);
 }
 
 static bool overloaded(const struct rpc_conn *c)

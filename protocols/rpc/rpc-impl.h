@@ -11,6 +11,8 @@
 #define RX_HEAD_MAX 1024u      /* within which a payload's beginning is found */
 #define BULK_MIN (1u << 20)    /* bytes of long payloads of one thread on their way to the server, when that only copies */
 #define BULK_MAX (16u << 20)   /* and when it waits for a disk */
+#define FETCH_MIN (2u << 20)   /* bytes of long payloads that are fetched for answers at once, when that only copies */
+#define FETCH_MAX (32u << 20)  /* and when it waits for a disk */
 #define RX_BULK_MIN 65536u     /* longer records have their payload received on its own */
 
 #define OUT_DATA_SIZE 64512u
@@ -100,6 +102,9 @@ struct rpc_server {
 	struct list bulk_waiters;  /* of rpc_conn.turn: want to */
 	uint32_t bulk_size;        /* bytes of long payloads of calls under way */
 	uint32_t bulk_max;         /* of those, before more is received */
+	struct list fetch_waiters; /* of rpc-answer.c: want to fetch a long payload */
+	uint32_t fetch_size;       /* bytes of those that are fetched */
+	uint32_t fetch_max;        /* of these, before more are */
 	bool stopping;
 	struct fiber_join fibers;  /* listeners, datagram receivers, connections, datagram calls */
 	struct auth_cache dgram_auth;
@@ -119,6 +124,10 @@ int rpc_bulk_begin(struct rpc_conn *c);
 void rpc_bulk_end(struct rpc_conn *c);
 void rpc_bulk_started(struct rpc_conn *c, struct rpc_record *rec);
 void rpc_bulk_finished(struct rpc_conn *c, const struct rpc_record *rec);
+
+/* rpc-answer.c: rpc_answer_end() - rq's turn to fetch ends, if it has one. rpc_answer_next() - lets those fetch who may now. */
+void rpc_answer_end(struct rpc_request *rq);
+void rpc_answer_next(struct rpc_server *s);
 
 /* rpc-call.c: decodes, runs and answers one call; in a fiber of its own. */
 struct rpc_call_start {

@@ -158,6 +158,7 @@ static void writer(void *arg)
 		}
 		drop_first(c);
 		rpc_conn_wake_reader(c);
+		rpc_answer_next(c->server);
 	}
 	c->writing = false;
 	rpc_conn_wake_reader(c);

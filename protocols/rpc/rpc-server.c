@@ -101,6 +101,7 @@ int rpc_server_create(struct rpc_server **out, struct client *client, const stru
 	s->loop = loop_current();
 	s->client = client;
 	s->bulk_max = BULK_MIN;
+	s->fetch_max = FETCH_MIN;
 	s->programs = programs;
 	s->n_programs = n_programs;
 	s->cfg.max_connections = or_default(cfg->max_connections, defaults.max_connections);
@@ -114,6 +115,7 @@ int rpc_server_create(struct rpc_server **out, struct client *client, const stru
 	list_init(&s->listeners);
 	list_init(&s->dirty);
 	list_init(&s->bulk_waiters);
+	list_init(&s->fetch_waiters);
 	*out = s;
 	return 0;
 }

@@ -72,6 +72,8 @@ struct rpc_request {
 	struct client_buf *held_buf;
 	struct iovec iov[OP_SEGS_MAX]; /* for the reply's payload */
 	struct rpc_conn *conn;      /* NULL: a datagram */
+	uint32_t fetch_size;        /* of rpc_answer_begin(); 0: not called */
+	uint64_t fetch_since_ns;
 };
 
 /* Beside enum rpc_accept_stat: reject with rq->auth_stat. */
@@ -104,6 +106,13 @@ struct rpc_program {
  */
 int rpc_hold(struct rpc_request *rq, struct op *op);
 void rpc_hold_buf(struct rpc_request *rq, struct client_buf *buf);
+
+/*
+ * rpc_answer_begin() - before fetching size bytes of payload for the answer: parks until it is rq's turn, which ends with the
+ * call. rpc_answer_fetched() - they are there, copied for it or shared: that and how long it took says how many may at once.
+ */
+void rpc_answer_begin(struct rpc_request *rq, uint32_t size);
+void rpc_answer_fetched(struct rpc_request *rq, bool copied);
 
 /* rpc_replay_key() - of xid and the call's bytes, the same for a retransmission; never 0. */
 uint64_t rpc_replay_key(const struct rpc_request *rq);

@@ -114,6 +114,12 @@ static void cut_segs(struct vfs_call *c, uint32_t size)
 
 /* ---- read */
 
+/* Nobody else refers to its first chunk. */
+static bool is_copied(const struct vfs_call *c)
+{
+	return !c->pins || (c->pins->n_chunks && pages_refs(c->vfs->pages, c->pins->chunks[0]) == 1);
+}
+
 static int read_locked(struct vfs_call *c, const struct op_read_in *in, struct op_read_out *out, int opened)
 {
 	int err = vfs_attr(c->node, &out->attr);
@@ -144,6 +150,7 @@ int vfs_op_read(struct vfs_call *c)
 	fiber_rwlock_rdlock(vfs_node_lock(c->node));
 	err = read_locked(c, in, out, opened);
 	fiber_rwlock_rdunlock(vfs_node_lock(c->node));
+	out->copied = is_copied(c);
 	if (err && c->pins)
 		vfs_pins_release(c->vfs, c->pins);
 	if (err || c->op->out_var_size)

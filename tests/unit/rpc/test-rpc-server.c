@@ -58,6 +58,9 @@ static int do_fetch(struct rpc_request *rq, const void *args, void *res)
 	static uint8_t pattern[1 << 20];
 	const struct fetch *a = args;
 	struct fetched *r = res;
+	rpc_answer_begin(rq, a->size);
+	fiber_yield();
+	rpc_answer_fetched(rq, true);
 	for (uint32_t i = 0; i < a->size; i++)
 		pattern[i] = (uint8_t)(i * 7);
 	rq->iov[0] = (struct iovec){pattern, a->size / 2};
@@ -451,23 +454,61 @@ Test(rpc_server, payloads_leave_by_reference_in_their_place)
 	in_world(fetches);
 }
 
-static void slow_taker(struct world *w)
+static void ask_long(struct world *w, uint32_t n)
 {
-	static uint8_t reply[(1 << 20) + 64];
 	uint8_t bytes[64];
 	struct xdr_out x;
-	for (uint32_t i = 0; i < 40; i++) {
+	for (uint32_t i = 0; i < n; i++) {
 		xdr_out_init(&x, bytes, sizeof(bytes));
 		put_call(&x, i, 2, SAMPLE_PROG, 2, SAMPLE_FETCH);
 		xdr_put_u32(&x, 1 << 20);
 		send_marked(w, &x, true);
 	}
-	fiber_sleep_ns(20 * NS_PER_MS);
-	cr_assert_leq(fake_counts.n_ops, 20, "%d replies wait", fake_counts.n_ops);
-	for (uint32_t i = 0; i < 40; i++) {
+}
+
+static void take_long(struct world *w, uint32_t n)
+{
+	static uint8_t reply[(1 << 20) + 64];
+	for (uint32_t i = 0; i < n; i++) {
 		receive(w, reply, sizeof(reply));
 		cr_assert_eq(xdr_be32(reply), i);
 	}
+}
+
+static void slow_taker(struct world *w)
+{
+	ask_long(w, 40);
+	fiber_sleep_ns(20 * NS_PER_MS);
+	cr_assert_leq(fake_counts.n_ops, 20, "%d replies wait", fake_counts.n_ops);
+	take_long(w, 40);
+}
+
+static struct world second_peer(const struct world *w)
+{
+	struct world second = *w;
+	cr_assert_eq(stream_connect(&second.stream, &w->addr, TIMEOUT_NS), 0);
+	stream_set_timeout(second.stream, TIMEOUT_NS);
+	return second;
+}
+
+static void slow_and_quick_taker(struct world *w)
+{
+	struct world quick = second_peer(w);
+	ask_long(w, 30);
+	for (int i = 0; i < 3; i++) {
+		ask_long(&quick, 10);
+		take_long(&quick, 10);
+	}
+	take_long(w, 30);
+	ask_long(&quick, 30);
+	stream_close(quick.stream);
+	ask_long(w, 10);
+	take_long(w, 10);
+}
+
+Test(rpc_server, a_peer_that_takes_no_long_replies_holds_nobody_up)
+{
+	in_world(slow_and_quick_taker);
 }
 
 Test(rpc_server, a_peer_that_takes_no_replies_is_not_read_from)
