@@ -418,6 +418,19 @@ static void visit_files(void (*fn)(int fd))
 	nftw(opt.dir, visit_file, 16, FTW_PHYS | FTW_ACTIONRETVAL);
 }
 
+/* Piece by piece, for what is not mapped may be taken out again before long. */
+static void map_file(const char *path, uint8_t *at, size_t size)
+{
+	static uint8_t bytes[STORE_IO_MAX];
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n;
+
+	for (; fd >= 0 && size && (n = read(fd, bytes, MIN(size, sizeof(bytes)))) > 0; at += n, size -= (size_t)n)
+		madvise(at, (size_t)n, MADV_POPULATE_READ);
+	if (fd >= 0)
+		close(fd);
+}
+
 /* What this process has mapped of the store's files is in its page tables, too. */
 static void map_all(void)
 {
@@ -428,9 +441,11 @@ static void map_all(void)
 	if (!realpath(opt.dir, top))
 		err(1, "%s", opt.dir);
 	while (f && fgets(line, sizeof(line), f)) {
-		const char *path = strchr(line, '/');
-		if (path && strncmp(path, top, strlen(top)) == 0 && sscanf(line, "%lx-%lx", &begin, &end) == 2)
-			madvise((void *)begin, end - begin, MADV_POPULATE_READ);
+		char *path = strchr(line, '/');
+		if (path && strncmp(path, top, strlen(top)) == 0 && sscanf(line, "%lx-%lx", &begin, &end) == 2) {
+			path[strcspn(path, "\n")] = '\0';
+			map_file(path, (uint8_t *)begin, end - begin);
+		}
 	}
 	if (f)
 		fclose(f);
