@@ -6,7 +6,6 @@
  *	backend scrub   begins, pauses or stops verifying one, or tells how far that is; answers the state
  *	backend grow    changes the capacity of one
  */
-#include <stdio.h>
 #include <string.h>
 
 #include "base/str.h"
@@ -88,41 +87,7 @@ static int list(void *arg, const struct control_request *rq, struct control_repl
 
 /* ---- one mount */
 
-struct command {
-	const struct control_request *rq;
-	struct control_reply *reply;
-	int (*run)(struct command *cmd, struct vfs_mount *m, const struct op_statfs *st);
-	bool found;
-	int err;
-};
-
-static bool try_mount(void *arg, struct vfs_mount *m, const struct op_statfs *st)
-{
-	struct command *cmd = arg;
-	cmd->found = strcmp(m->name, cmd->rq->name) == 0;
-	if (cmd->found)
-		cmd->err = cmd->run(cmd, m, st);
-	return !cmd->found;
-}
-
-static int on_mount(struct chimerad *d, struct command *cmd)
-{
-	if (!cmd->rq->name)
-		return ERR_INVAL;
-	vfs_each_mount(d->vfs, try_mount, cmd);
-	if (cmd->found)
-		return cmd->err;
-	catalogue_error_set(&cmd->reply->error, "mount \"%.200s\" is not open", cmd->rq->name);
-	return ERR_NOENT;
-}
-
-static int fail(struct command *cmd, int err, const char *what)
-{
-	catalogue_error_set(&cmd->reply->error, "mount \"%.200s\": %s", cmd->rq->name, what);
-	return err;
-}
-
-static int tell_stats(struct command *cmd, struct vfs_mount *m, const struct op_statfs *st)
+static int tell_stats(struct mount_command *cmd, struct vfs_mount *m, const struct op_statfs *st)
 {
 	struct json *j = &cmd->reply->json;
 	struct scrub_state scrub;
@@ -142,15 +107,9 @@ static int tell_stats(struct command *cmd, struct vfs_mount *m, const struct op_
 	return 0;
 }
 
-static int stats(void *arg, const struct control_request *rq, struct control_reply *reply)
-{
-	struct command cmd = {.rq = rq, .reply = reply, .run = tell_stats};
-	return on_mount(arg, &cmd);
-}
-
 /* ---- scrub */
 
-static int answer_scrub(struct command *cmd, struct vfs_mount *m)
+static int answer_scrub(struct mount_command *cmd, struct vfs_mount *m)
 {
 	struct scrub_state st;
 	m->ops->scrub_state(m, &st);
@@ -161,30 +120,30 @@ static int answer_scrub(struct command *cmd, struct vfs_mount *m)
 	return 0;
 }
 
-static int start_scrub(struct command *cmd, struct vfs_mount *m)
+static int start_scrub(struct mount_command *cmd, struct vfs_mount *m)
 {
 	const char *text = control_arg(cmd->rq, "rate");
 	uint64_t rate = 0;
 	if (text && str_parse_size(text, &rate))
-		return fail(cmd, ERR_INVAL, "the rate is not a size");
+		return chimerad_mount_fail(cmd, ERR_INVAL, "the rate is not a size");
 	int err = m->ops->scrub(m, SCRUB_START, rate);
 	/* It runs: that is what was asked for. */
 	if (err == ERR_BUSY)
 		err = 0;
-	return err ? fail(cmd, err, err == ERR_ROFS ? "it is read-only: a scrub keeps its place in the store" : err_text(err)) : 0;
+	return err ? chimerad_mount_fail(cmd, err, err == ERR_ROFS ? "it is read-only: a scrub keeps its place in the store" : err_text(err)) : 0;
 }
 
-static int end_scrub(struct command *cmd, struct vfs_mount *m, enum scrub_command command)
+static int end_scrub(struct mount_command *cmd, struct vfs_mount *m, enum scrub_command command)
 {
 	int err = m->ops->scrub(m, command, 0);
-	return err ? fail(cmd, err, err == ERR_NOENT ? "no scrub is running" : err_text(err)) : 0;
+	return err ? chimerad_mount_fail(cmd, err, err == ERR_NOENT ? "no scrub is running" : err_text(err)) : 0;
 }
 
-static int run_scrub(struct command *cmd, struct vfs_mount *m, const struct op_statfs *st)
+static int run_scrub(struct mount_command *cmd, struct vfs_mount *m, const struct op_statfs *st)
 {
 	int err = 0;
 	if (!m->ops->scrub)
-		return fail(cmd, ERR_NOTSUPP, "its back end has no checksums to verify");
+		return chimerad_mount_fail(cmd, ERR_NOTSUPP, "its back end has no checksums to verify");
 	if (control_arg(cmd->rq, "stop"))
 		err = end_scrub(cmd, m, SCRUB_STOP);
 	else if (control_arg(cmd->rq, "pause"))
@@ -194,26 +153,20 @@ static int run_scrub(struct command *cmd, struct vfs_mount *m, const struct op_s
 	return err ? err : answer_scrub(cmd, m);
 }
 
-static int scrub(void *arg, const struct control_request *rq, struct control_reply *reply)
-{
-	struct command cmd = {.rq = rq, .reply = reply, .run = run_scrub};
-	return on_mount(arg, &cmd);
-}
-
 /* ---- grow */
 
-static int run_grow(struct command *cmd, struct vfs_mount *m, const struct op_statfs *st)
+static int run_grow(struct mount_command *cmd, struct vfs_mount *m, const struct op_statfs *st)
 {
 	const char *text = control_arg(cmd->rq, "capacity");
 	struct op_statfs now = {0};
 	uint64_t capacity;
 	if (!m->ops->grow)
-		return fail(cmd, ERR_NOTSUPP, "its back end has no capacity of its own");
+		return chimerad_mount_fail(cmd, ERR_NOTSUPP, "its back end has no capacity of its own");
 	if (!text || str_parse_size(text, &capacity))
-		return fail(cmd, ERR_INVAL, "a capacity is wanted, as a size");
+		return chimerad_mount_fail(cmd, ERR_INVAL, "a capacity is wanted, as a size");
 	int err = m->ops->grow(m, capacity);
 	if (err)
-		return fail(cmd, err, err == ERR_RANGE ? "more than that is in use" : err_text(err));
+		return chimerad_mount_fail(cmd, err, err == ERR_RANGE ? "more than that is in use" : err_text(err));
 	m->ops->statfs(m, &now);
 	json_object(&cmd->reply->json, NULL);
 	write_head(&cmd->reply->json, m, &now);
@@ -221,14 +174,20 @@ static int run_grow(struct command *cmd, struct vfs_mount *m, const struct op_st
 	return 0;
 }
 
-static int grow(void *arg, const struct control_request *rq, struct control_reply *reply)
+/* ---- the verbs */
+
+static int on_mount(void *arg, const struct control_request *rq, struct control_reply *reply)
 {
-	struct command cmd = {.rq = rq, .reply = reply, .run = run_grow};
-	return on_mount(arg, &cmd);
+	struct mount_command cmd = {.rq = rq, .reply = reply, .run = tell_stats};
+	if (strcmp(rq->verb, "scrub") == 0)
+		cmd.run = run_scrub;
+	else if (strcmp(rq->verb, "grow") == 0)
+		cmd.run = run_grow;
+	return chimerad_mount_run(arg, &cmd);
 }
 
 static const struct control_verb verbs[] = {
-	{"backend", "list", list}, {"backend", "stats", stats}, {"backend", "scrub", scrub}, {"backend", "grow", grow},
+	{"backend", "list", list}, {"backend", "stats", on_mount}, {"backend", "scrub", on_mount}, {"backend", "grow", on_mount},
 };
 
 int chimerad_register_backends(struct chimerad *d)

@@ -89,6 +89,20 @@ void chimerad_clients_forget(struct chimerad_clients *clients, const struct vfs_
 void chimerad_clients_json(struct chimerad_clients *clients, struct json *j, const char *key);
 uint32_t chimerad_clients_count(struct chimerad_clients *clients);
 
+/* ---- mount-verb.c: what chimeractl asks of one mount ---------------------------------------- */
+
+struct mount_command {
+	const struct control_request *rq; /* name: the mount's */
+	struct control_reply *reply;
+	int (*run)(struct mount_command *cmd, struct vfs_mount *m, const struct op_statfs *st); /* parks */
+	bool found;
+	int err;
+};
+
+/* chimerad_mount_run() - what run answers, or ERR_NOENT, said. chimerad_mount_fail() - says what is wrong with the mount; answers err. */
+int chimerad_mount_run(struct chimerad *d, struct mount_command *cmd);
+int chimerad_mount_fail(struct mount_command *cmd, int err, const char *what);
+
 /* ---- verbs.c: what chimeractl asks beside the catalogue ------------------------------------ */
 
 int chimerad_register_verbs(struct chimerad *d);

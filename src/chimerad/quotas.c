@@ -43,39 +43,21 @@ static void write_quota(struct json *j, const struct op_quota *q)
 
 /* ---- one mount, and whom it is about */
 
-struct command {
-	const struct control_request *rq;
-	struct control_reply *reply;
-	int (*run)(struct command *cmd, struct vfs_mount *m);
+struct quota_command {
+	struct mount_command base;
+	int (*run)(struct quota_command *cmd, struct vfs_mount *m);
 	struct op_quota quota; /* kind and id, if the verb is about one */
-	bool found;
-	int err;
 };
 
-static int fail(struct command *cmd, int err, const char *what)
+static int fail(struct quota_command *cmd, int err, const char *what)
 {
-	catalogue_error_set(&cmd->reply->error, "mount \"%.200s\": %s", cmd->rq->name, what);
-	return err;
+	return chimerad_mount_fail(&cmd->base, err, what);
 }
 
-static bool try_mount(void *arg, struct vfs_mount *m, const struct op_statfs *st)
+static int with_quotas(struct mount_command *base, struct vfs_mount *m, const struct op_statfs *st)
 {
-	struct command *cmd = arg;
-	cmd->found = strcmp(m->name, cmd->rq->name) == 0;
-	if (cmd->found)
-		cmd->err = m->ops->get_quota ? cmd->run(cmd, m) : fail(cmd, ERR_NOTSUPP, "its back end keeps no quotas");
-	return !cmd->found;
-}
-
-static int on_mount(struct chimerad *d, struct command *cmd)
-{
-	if (!cmd->rq->name)
-		return ERR_INVAL;
-	vfs_each_mount(d->vfs, try_mount, cmd);
-	if (cmd->found)
-		return cmd->err;
-	catalogue_error_set(&cmd->reply->error, "mount \"%.200s\" is not open", cmd->rq->name);
-	return ERR_NOENT;
+	struct quota_command *cmd = container_of(base, struct quota_command, base);
+	return m->ops->get_quota ? cmd->run(cmd, m) : fail(cmd, ERR_NOTSUPP, "its back end keeps no quotas");
 }
 
 static int find_kind(const char *text, size_t size, uint32_t *kind)
@@ -87,9 +69,9 @@ static int find_kind(const char *text, size_t size, uint32_t *kind)
 }
 
 /* "user:1001". Names were made numbers by chimeractl. */
-static int parse_who(struct command *cmd)
+static int parse_who(struct quota_command *cmd)
 {
-	const char *text = control_arg(cmd->rq, "id"), *colon = text ? strchr(text, ':') : NULL;
+	const char *text = control_arg(cmd->base.rq, "id"), *colon = text ? strchr(text, ':') : NULL;
 	uint64_t id;
 	int err = colon ? find_kind(text, (size_t)(colon - text), &cmd->quota.kind) : ERR_INVAL;
 	if (!err)
@@ -116,44 +98,44 @@ static int list_kind(struct json *j, struct vfs_mount *m, uint32_t kind)
 	return err == ERR_NOENT ? 0 : err;
 }
 
-static int run_list(struct command *cmd, struct vfs_mount *m)
+static int run_list(struct quota_command *cmd, struct vfs_mount *m)
 {
-	const char *wanted = control_arg(cmd->rq, "kind");
+	const char *wanted = control_arg(cmd->base.rq, "kind");
 	uint32_t kind = 0, last = QUOTA_N_KINDS - 1;
 	int err = 0;
 	if (wanted && find_kind(wanted, strlen(wanted), &kind))
 		return fail(cmd, ERR_INVAL, "a kind is user, group or project");
 	if (wanted)
 		last = kind;
-	json_array(&cmd->reply->json, NULL);
+	json_array(&cmd->base.reply->json, NULL);
 	for (; !err && kind <= last; kind++)
-		err = list_kind(&cmd->reply->json, m, kind);
-	json_end(&cmd->reply->json);
+		err = list_kind(&cmd->base.reply->json, m, kind);
+	json_end(&cmd->base.reply->json);
 	return err;
 }
 
 /* Who has nothing and no limits is told to have that. */
-static int run_show(struct command *cmd, struct vfs_mount *m)
+static int run_show(struct quota_command *cmd, struct vfs_mount *m)
 {
 	int err = parse_who(cmd);
 	if (!err)
 		err = m->ops->get_quota(m, &cmd->quota, false);
 	if (!err || err == ERR_NOENT)
-		write_quota(&cmd->reply->json, &cmd->quota);
+		write_quota(&cmd->base.reply->json, &cmd->quota);
 	return err == ERR_NOENT ? 0 : err;
 }
 
 /* ---- set, delete */
 
-static int take_number(struct command *cmd, const char *key, uint64_t *value)
+static int take_number(struct quota_command *cmd, const char *key, uint64_t *value)
 {
-	const char *text = control_arg(cmd->rq, key);
+	const char *text = control_arg(cmd->base.rq, key);
 	return text && str_parse_size(text, value) ? fail(cmd, ERR_INVAL, "a limit is a size, or 0 for none") : 0;
 }
 
-static int take_grace(struct command *cmd, const char *key, uint64_t *seconds)
+static int take_grace(struct quota_command *cmd, const char *key, uint64_t *seconds)
 {
-	const char *text = control_arg(cmd->rq, key);
+	const char *text = control_arg(cmd->base.rq, key);
 	uint64_t ns;
 	if (!text)
 		return 0;
@@ -163,7 +145,7 @@ static int take_grace(struct command *cmd, const char *key, uint64_t *seconds)
 	return 0;
 }
 
-static int take_limits(struct command *cmd, struct op_quota *q)
+static int take_limits(struct quota_command *cmd, struct op_quota *q)
 {
 	const struct {
 		const char *key;
@@ -203,7 +185,7 @@ static int walk(struct vfs_node **node, const char *path)
 }
 
 /* From now on what is made there, and below it, is of the project. */
-static int set_project(struct command *cmd, struct vfs_mount *m, const char *path)
+static int set_project(struct quota_command *cmd, struct vfs_mount *m, const char *path)
 {
 	struct op_attr set = {.mask = ATTR_PROJECT, .project = cmd->quota.id};
 	if (cmd->quota.kind != QUOTA_PROJECT)
@@ -224,9 +206,9 @@ static int set_project(struct command *cmd, struct vfs_mount *m, const char *pat
 	return err ? fail(cmd, err, err_text(err)) : 0;
 }
 
-static int run_set(struct command *cmd, struct vfs_mount *m)
+static int run_set(struct quota_command *cmd, struct vfs_mount *m)
 {
-	const char *path = control_arg(cmd->rq, "path");
+	const char *path = control_arg(cmd->base.rq, "path");
 	int err = parse_who(cmd);
 	if (err)
 		return err;
@@ -243,44 +225,34 @@ static int run_set(struct command *cmd, struct vfs_mount *m)
 	return err ? err : run_show(cmd, m);
 }
 
-static int run_delete(struct command *cmd, struct vfs_mount *m)
+static int run_delete(struct quota_command *cmd, struct vfs_mount *m)
 {
 	int err = parse_who(cmd);
 	if (!err)
 		err = m->ops->set_quota(m, &cmd->quota);
 	if (!err)
-		json_null(&cmd->reply->json, NULL);
+		json_null(&cmd->base.reply->json, NULL);
 	return err;
 }
 
 /* ---- the verbs */
 
-static int list(void *arg, const struct control_request *rq, struct control_reply *reply)
-{
-	struct command cmd = {.rq = rq, .reply = reply, .run = run_list};
-	return on_mount(arg, &cmd);
-}
+static const struct {
+	const char *verb;
+	int (*run)(struct quota_command *cmd, struct vfs_mount *m);
+} runs[] = {{"list", run_list}, {"show", run_show}, {"set", run_set}, {"delete", run_delete}};
 
-static int show(void *arg, const struct control_request *rq, struct control_reply *reply)
+static int run(void *arg, const struct control_request *rq, struct control_reply *reply)
 {
-	struct command cmd = {.rq = rq, .reply = reply, .run = run_show};
-	return on_mount(arg, &cmd);
-}
-
-static int set(void *arg, const struct control_request *rq, struct control_reply *reply)
-{
-	struct command cmd = {.rq = rq, .reply = reply, .run = run_set};
-	return on_mount(arg, &cmd);
-}
-
-static int delete(void *arg, const struct control_request *rq, struct control_reply *reply)
-{
-	struct command cmd = {.rq = rq, .reply = reply, .run = run_delete};
-	return on_mount(arg, &cmd);
+	struct quota_command cmd = {.base = {.rq = rq, .reply = reply, .run = with_quotas}};
+	for (size_t i = 0; i < ARRAY_SIZE(runs); i++)
+		if (strcmp(runs[i].verb, rq->verb) == 0)
+			cmd.run = runs[i].run;
+	return chimerad_mount_run(arg, &cmd.base);
 }
 
 static const struct control_verb verbs[] = {
-	{"quota", "list", list}, {"quota", "show", show}, {"quota", "set", set}, {"quota", "delete", delete},
+	{"quota", "list", run}, {"quota", "show", run}, {"quota", "set", run}, {"quota", "delete", run},
 };
 
 int chimerad_register_quotas(struct chimerad *d)

@@ -95,7 +95,7 @@ int vfs_op_snapshot_list(struct vfs_call *c)
 /* ---- rolling back */
 
 /* With mount_lock, and not inside. */
-static int roll_back(struct vfs *vfs, struct vfs_mount *m, const struct vfs_name *name)
+static int roll_back(struct vfs *vfs, struct vfs_mount *m, const struct vfs_name *name, struct vfs_snapshot *unused)
 {
 	if (!m->ops->snapshot_rollback)
 		return ERR_NOTSUPP;
@@ -120,7 +120,7 @@ int vfs_op_snapshot_rollback(struct vfs_call *c)
 	vfs_leave(c->session, c->phase);
 	fiber_mutex_lock(&vfs->mount_lock);
 	struct vfs_mount *m = vfs_mount_by_id(vfs, id);
-	err = m ? roll_back(vfs, m, &name) : ERR_STALE;
+	err = m ? roll_back(vfs, m, &name, NULL) : ERR_STALE;
 	fiber_mutex_unlock(&vfs->mount_lock);
 	c->phase = vfs_enter(c->session);
 	return err;
@@ -138,7 +138,10 @@ static int find_mount(struct vfs *vfs, const char *name, struct vfs_mount **m)
 	return *m ? 0 : ERR_NOENT;
 }
 
-int vfs_snapshot_create(struct vfs *vfs, const char *mount, const char *text, struct vfs_snapshot *made)
+/* A change of the snapshots of a mount; made: where the new one is told, if there is one. With mount_lock. */
+typedef int snapshot_change(struct vfs *vfs, struct vfs_mount *m, const struct vfs_name *name, struct vfs_snapshot *made);
+
+static int change_named(struct vfs *vfs, const char *mount, const char *text, snapshot_change *change, struct vfs_snapshot *made)
 {
 	struct vfs_name name;
 	struct vfs_mount *m;
@@ -147,9 +150,34 @@ int vfs_snapshot_create(struct vfs *vfs, const char *mount, const char *text, st
 		err = find_mount(vfs, mount, &m);
 	if (err)
 		return err;
-	err = !m->ops->snapshot_create ? ERR_NOTSUPP : m->read_only ? ERR_ROFS : m->ops->snapshot_create(m, &name, made);
+	err = change(vfs, m, &name, made);
 	fiber_mutex_unlock(&vfs->mount_lock);
 	return err;
+}
+
+static int make(struct vfs *vfs, struct vfs_mount *m, const struct vfs_name *name, struct vfs_snapshot *made)
+{
+	return !m->ops->snapshot_create ? ERR_NOTSUPP : m->read_only ? ERR_ROFS : m->ops->snapshot_create(m, name, made);
+}
+
+static int take_away(struct vfs *vfs, struct vfs_mount *m, const struct vfs_name *name, struct vfs_snapshot *made)
+{
+	return !m->ops->snapshot_remove ? ERR_NOTSUPP : m->read_only ? ERR_ROFS : m->ops->snapshot_remove(m, name);
+}
+
+int vfs_snapshot_create(struct vfs *vfs, const char *mount, const char *name, struct vfs_snapshot *made)
+{
+	return change_named(vfs, mount, name, make, made);
+}
+
+int vfs_snapshot_remove(struct vfs *vfs, const char *mount, const char *name)
+{
+	return change_named(vfs, mount, name, take_away, NULL);
+}
+
+int vfs_snapshot_rollback(struct vfs *vfs, const char *mount, const char *name)
+{
+	return change_named(vfs, mount, name, roll_back, NULL);
 }
 
 int vfs_snapshot_list(struct vfs *vfs, const char *mount, vfs_snapshot_fn *fn, void *arg)
@@ -159,34 +187,6 @@ int vfs_snapshot_list(struct vfs *vfs, const char *mount, vfs_snapshot_fn *fn, v
 	if (err)
 		return err;
 	err = m->ops->snapshot_list ? m->ops->snapshot_list(m, fn, arg) : ERR_NOTSUPP;
-	fiber_mutex_unlock(&vfs->mount_lock);
-	return err;
-}
-
-int vfs_snapshot_remove(struct vfs *vfs, const char *mount, const char *text)
-{
-	struct vfs_name name;
-	struct vfs_mount *m;
-	int err = check_name(text, &name);
-	if (!err)
-		err = find_mount(vfs, mount, &m);
-	if (err)
-		return err;
-	err = !m->ops->snapshot_remove ? ERR_NOTSUPP : m->read_only ? ERR_ROFS : m->ops->snapshot_remove(m, &name);
-	fiber_mutex_unlock(&vfs->mount_lock);
-	return err;
-}
-
-int vfs_snapshot_rollback(struct vfs *vfs, const char *mount, const char *text)
-{
-	struct vfs_name name;
-	struct vfs_mount *m;
-	int err = check_name(text, &name);
-	if (!err)
-		err = find_mount(vfs, mount, &m);
-	if (err)
-		return err;
-	err = roll_back(vfs, m, &name);
 	fiber_mutex_unlock(&vfs->mount_lock);
 	return err;
 }
