@@ -98,7 +98,7 @@ static void catch_signals(void)
 
 /* ---- workers --------------------------------------------------------------------------------- */
 
-/* chimerad may be about to start: it is waited for. */
+/* chimerad may be about to start, or end while we attach: it is waited for. */
 static int attach(void *arg, struct client **c, const struct client_config *cfg)
 {
 	const struct config *config = nfsd.config;
@@ -109,7 +109,7 @@ static int attach(void *arg, struct client **c, const struct client_config *cfg)
 	mine.arena_size = config_number(config, "ring", "buffers");
 	for (int i = 0; i < ATTACH_TRIES && !stop_asked; i++) {
 		err = client_attach(c, path, &mine);
-		if (err != ERR_CONNREFUSED && err != ERR_NOENT)
+		if (err != ERR_CONNREFUSED && err != ERR_NOENT && err != ERR_DISCONNECTED)
 			break;
 		if (i == 0)
 			log_notice("waiting for chimerad at %s", path);
