@@ -11,26 +11,25 @@
 
 #define OPTIONS_MAX 16
 
-/* Cuts spec in place. A first piece without '=' is the path. */
+/* Cuts spec in place. A first piece without '=' is the path; an empty one is none. */
 static int parse_spec(char *spec, struct vfs_option *options, const char *snapshot)
 {
-	char *piece;
-	for (int n = 0; n < OPTIONS_MAX; n++) {
+	char *piece = str_next(&spec, ',');
+	int n = 0;
+	if (piece && !*piece)
 		piece = str_next(&spec, ',');
-		if (!piece || (n == 0 && !*piece && !spec)) {
-			if (snapshot)
-				options[n++] = (struct vfs_option){"snapshot", snapshot};
-			options[n] = (struct vfs_option){NULL, NULL};
-			return 0;
-		}
+	for (; piece; piece = str_next(&spec, ',')) {
 		char *value = strchr(piece, '=');
-		if (!value && n > 0)
+		if (n == OPTIONS_MAX || (!value && n > 0))
 			return ERR_INVAL;
 		if (value)
 			*value++ = 0;
-		options[n] = value ? (struct vfs_option){piece, value} : (struct vfs_option){"path", piece};
+		options[n++] = value ? (struct vfs_option){piece, value} : (struct vfs_option){"path", piece};
 	}
-	return ERR_INVAL;
+	if (snapshot)
+		options[n++] = (struct vfs_option){"snapshot", snapshot};
+	options[n] = (struct vfs_option){NULL, NULL};
+	return 0;
 }
 
 int mnt_store_open(struct mnt *m, char **why)
