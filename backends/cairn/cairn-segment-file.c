@@ -34,10 +34,7 @@ static int open_or_create(struct cairn *fs, const char *name, struct file **f)
 	int err = open_direct(fs, name, 0, f);
 	if (err != ERR_NOENT || fs->mount->read_only)
 		return err;
-	err = open_direct(fs, name, O_CREAT, f);
-	if (!err && (err = file_sync_dir(fs->data_fd)))
-		file_close(*f);
-	return err;
+	return open_direct(fs, name, O_CREAT, f);
 }
 
 static int open_segment(struct cairn *fs, uint32_t index, struct file **f)
@@ -49,6 +46,9 @@ static int open_segment(struct cairn *fs, uint32_t index, struct file **f)
 		return err;
 	struct cairn_segment *s = &fs->segments[index];
 	err = file_size(*f, &s->reach);
+	/* Its name may not be durable, also if somebody else has made it and came no further. */
+	if (!err && s->reach == 0)
+		err = file_sync_dir(fs->data_fd);
 	if (!err)
 		err = open_file(fs, name, 0, &s->cached);
 	if (err)

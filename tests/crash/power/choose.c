@@ -209,7 +209,7 @@ static bool choose_count(struct worker *w, struct step *s)
 	for (unsigned i = 0; w->index == 0 && i < WORKERS; i++)
 		if (counts_unseen(&w->all[i]))
 			return false;
-	return w->index == 0;
+	return w->index == 0 && !w->run->faults;
 }
 
 static bool choose_scrub(struct worker *w, struct step *s)

@@ -290,12 +290,21 @@ static void names_of_object_last(struct part *p, uint16_t obj)
 	names_last(p, n);
 }
 
+static bool ends_under_way(const struct part *p, const struct pending *open)
+{
+	return open->n && open->list[open->n - 1].step == p->under_way;
+}
+
+/* But for a step that was never answered, or failed. */
 static void all_last(struct part *p)
 {
-	names_last(p, p->pending.n);
-	for (uint32_t i = 0; i < N_OBJECTS; i++)
-		if (p->data[i].pending.n || p->data[i].told_max != p->data[i].told_floor)
-			data_last(&p->data[i]);
+	names_last(p, p->pending.n - ends_under_way(p, &p->pending));
+	for (uint32_t i = 0; i < N_OBJECTS; i++) {
+		struct data *d = &p->data[i];
+		bool differs = d->pending.n || d->told_max != d->told_floor;
+		if (differs && !ends_under_way(p, &d->pending))
+			data_last(d);
+	}
 }
 
 static void tell(struct part *p, const struct step *s)

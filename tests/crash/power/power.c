@@ -8,7 +8,7 @@
  *
  * Options: seed; cuts (0: each record of the log); steps of each worker; lazy=1: answers need not last until fsync, as with
  * FUSE; lie: 1 to 4, see enum record_lie, which must be found; engine: 1: file calls are made by threads, 2: by io_uring, 0: as the
- * seed has it; hours: repeat with other seeds that long.
+ * seed has it; faults=1: calls below fail now and then while it works; hours: repeat with other seeds that long.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -41,6 +41,7 @@ struct options {
 	bool lazy;
 	enum record_lie lie;
 	enum engine engine;
+	bool faults;
 	double hours;
 };
 
@@ -222,9 +223,9 @@ static void tell_steps(const struct job *job, uint32_t to)
 		if (r->kind != REC_MARK || r->flags == MARK_READY)
 			continue;
 		const struct step *s = &job->state->run.steps[r->other];
-		fprintf(stderr, "%6u %s worker %u: %s object %d, other %d, name %u/%u to %u/%u, bytes %u+%u to %u, stability %u, change %llu\n", i,
+		fprintf(stderr, "%6u %s worker %u: %s object %d, other %d, name %u/%u to %u/%u, bytes %u+%u to %u, stability %u, change %llu, error %d\n", i,
 		        r->flags == MARK_BEGIN ? "begin" : "end  ", s->worker, step_name(s), (int16_t)s->obj, (int16_t)s->other, s->dir,
-		        s->slot, s->to_dir, s->to_slot, s->offset, s->size, s->to_offset, s->stability, (unsigned long long)s->change);
+		        s->slot, s->to_dir, s->to_slot, s->offset, s->size, s->to_offset, s->stability, (unsigned long long)s->change, s->err);
 	}
 }
 
@@ -254,6 +255,7 @@ static pid_t start_job(struct job *job)
 		return pid;
 	job->disk = disk_create(job->log->root);
 	job->model = model_create();
+	job->model->scrub_failed = job->state->run.faults;
 	rig_in_loop(&job->state->run.engine, run_cuts, job);
 	model_destroy(job->model);
 	disk_destroy(job->disk);
@@ -360,7 +362,7 @@ static bool run_seed(const struct options *opt, struct record_log *log, uint32_t
 	uint64_t random = hash_u64(opt->seed);
 	struct run *run = &state->run;
 	*run = (struct run){.seed = opt->seed, .n_steps_wanted = opt->n_steps, .lazy = opt->lazy, .snapshots = true,
-	                    .options = store_options};
+	                    .faults = opt->faults, .options = store_options};
 	run->engine.uring = opt->engine == ENGINE_ANY ? rig_has_uring() && draw(&random, 3) == 0 : opt->engine == ENGINE_URING;
 	run->engine.n_workers = draw(&random, 2) ? 1 : 0;
 	run->unmounts = draw(&random, 2);
@@ -370,8 +372,8 @@ static bool run_seed(const struct options *opt, struct record_log *log, uint32_t
 	if (good) {
 		choose_cuts(state->cuts, n, log->n, &random);
 		run_jobs(opt, state, log, n);
-		printf("seed %llu: %u steps%s, %u records; %u cuts, %u of them twice: %u bad\n", (unsigned long long)opt->seed,
-		       run->n_steps, run->engine.uring ? " by io_uring" : "", (unsigned)log->n, (unsigned)state->n_done, (unsigned)state->n_twice, (unsigned)state->n_failed);
+		printf("seed %llu: %u steps%s%s, %u records; %u cuts, %u of them twice: %u bad\n", (unsigned long long)opt->seed,
+		       run->n_steps, run->engine.uring ? " by io_uring" : "", run->faults ? " with faults" : "", (unsigned)log->n, (unsigned)state->n_done, (unsigned)state->n_twice, (unsigned)state->n_failed);
 		good = state->n_failed == 0;
 		*n_cuts += state->n_done + state->n_twice;
 	}
@@ -396,6 +398,8 @@ static bool parse(struct options *opt, const char *text)
 		opt->lie = (enum record_lie)number;
 	else if (n == 6 && strncmp(text, "engine", n) == 0)
 		opt->engine = (enum engine)number;
+	else if (n == 6 && strncmp(text, "faults", n) == 0)
+		opt->faults = number != 0;
 	else if (n == 5 && strncmp(text, "hours", n) == 0)
 		opt->hours = number;
 	else
@@ -411,7 +415,7 @@ int main(int argc, char **argv)
 	for (int i = 2; good && i < argc; i++)
 		good = parse(&opt, argv[i]);
 	if (!good) {
-		fprintf(stderr, "usage: power DIR [seed=N] [cuts=N] [steps=N] [lazy=1] [lie=N] [engine=N] [hours=N]\n");
+		fprintf(stderr, "usage: power DIR [seed=N] [cuts=N] [steps=N] [lazy=1] [lie=N] [engine=N] [faults=1] [hours=N]\n");
 		return 2;
 	}
 	opt.dir = argv[1];

@@ -10,8 +10,11 @@
 
 #include "base/cleanup.h"
 #include "base/hash.h"
+#include "tests/crash/power/draw.h"
 #include "tests/crash/power/record.h"
 #include "tests/crash/power/usage.h"
+
+enum { FAULT_EVERY = 10, FAULT_NTH_MAX = 8, TRIES_MAX = 20 };
 
 /* ---- doing */
 
@@ -225,6 +228,16 @@ static int do_step(struct worker *w, struct step *s)
 	return err;
 }
 
+static int finish_step(struct worker *w, struct step *s)
+{
+	int err = do_step(w, s);
+	if (err)
+		return err;
+	record_mark((uint64_t)(s - w->run->steps), MARK_END);
+	model_end(w->model, s);
+	return 0;
+}
+
 int worker_do(struct worker *w, struct step *s)
 {
 	/* The model moves on before: then it says where things will be. */
@@ -234,19 +247,12 @@ int worker_do(struct worker *w, struct step *s)
 	}
 	model_begin(w->model, s);
 	record_mark((uint64_t)(s - w->run->steps), MARK_BEGIN);
-	int err = do_step(w, s);
-	record_mark((uint64_t)(s - w->run->steps), MARK_END);
-	if (!err)
-		model_end(w->model, s);
-	return err;
+	return finish_step(w, s);
 }
 
 int worker_again(struct worker *w, struct step *s)
 {
-	int err = do_step(w, s);
-	if (!err)
-		model_end(w->model, s);
-	return err;
+	return finish_step(w, s);
 }
 
 static int find_streams(struct worker *w, const struct object *o, const struct op_handle *base)
@@ -289,6 +295,54 @@ int worker_find(struct worker *w)
 	return err;
 }
 
+/* ---- faults */
+
+static void arm_fault(struct worker *w)
+{
+	static const enum record_fault faults[] = {FAULT_EIO, FAULT_LATE, FAULT_ENOSPC, FAULT_SHORT};
+	if (w->run->faults && draw(&w->random, FAULT_EVERY) == 0)
+		record_fail(faults[draw(&w->random, ARRAY_SIZE(faults))], 1 + draw(&w->random, FAULT_NTH_MAX));
+}
+
+/* What is as if it were made once when it is made twice: the rest is given up. */
+static bool may_repeat(const struct step *s)
+{
+	switch (s->kind) {
+	case STEP_CREATE:
+	case STEP_MKDIR:
+	case STEP_SYMLINK:
+	case STEP_LINK:
+	case STEP_RENAME:
+	case STEP_EXCHANGE:
+	case STEP_REMOVE:
+	case STEP_REMOVE_XATTR:
+	case STEP_MAKE_STREAM:
+	case STEP_RENAME_STREAM:
+	case STEP_REMOVE_STREAM:
+	case STEP_MAKE_UNLINKED:
+	case STEP_CLOSE:
+	case STEP_SNAPSHOT:
+	case STEP_DROP_SNAPSHOT: return false;
+	default: return true;
+	}
+}
+
+/* The answer of a step that met a fault. */
+static int after_fault(struct worker *w, struct step *s, int err)
+{
+	w->run->n_again++;
+	for (int i = 0; err && i < TRIES_MAX && may_repeat(s); i++) {
+		fiber_sleep_ns(NS_PER_MS);
+		err = worker_again(w, s);
+	}
+	return err;
+}
+
+static bool is_clear(int err)
+{
+	return err == ERR_IO || err == ERR_NOSPC || err == ERR_ROFS;
+}
+
 /* A step with the lock; false: no more. */
 static bool work_one(struct worker *w)
 {
@@ -305,13 +359,18 @@ static bool work_one(struct worker *w)
 	if (any)
 		*mine = s;
 	w->run->n_steps += any;
+	arm_fault(w);
 	int err = any ? worker_do(w, mine) : 0;
+	if (err && w->run->faults)
+		err = after_fault(w, mine, err);
 	if (alone)
 		fiber_rwlock_wrunlock(w->lock);
 	else
 		fiber_rwlock_rdunlock(w->lock);
 	if (!err)
 		return any;
+	if (w->run->faults && is_clear(err))
+		return false;
 	fprintf(stderr, "worker %u: %s: %s\n", w->index, step_name(mine), err_text(err));
 	w->run->n_failed++;
 	return false;
@@ -355,6 +414,7 @@ static void work_all(struct run *run, struct rig *r, const struct op_handle *sha
 		fiber_start(loop_current(), work, &workers[i]);
 	}
 	fiber_join_wait(&join);
+	record_fail(FAULT_NONE, 0);
 	for (unsigned i = 0; i < WORKERS; i++)
 		free(workers[i].bytes);
 	model_destroy(model);

@@ -20,11 +20,13 @@ struct run {
 	struct rig_engine engine;
 	bool lazy;               /* as FUSE does it */
 	bool snapshots;          /* are made, removed and rolled back to */
+	bool faults;             /* calls below fail now and then, once each */
 	bool syncs, unmounts;    /* at the end */
 	const char *const *options;
 	char dir[128];
 	uint64_t verifier;       /* of the server that worked */
 	uint32_t n_failed;
+	uint32_t n_again;        /* steps that failed by a fault, and were made again or given up */
 	uint32_t n_steps;
 	struct step steps[STEPS_MAX];
 };
