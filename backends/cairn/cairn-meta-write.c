@@ -18,6 +18,10 @@ void meta_fail(struct meta *m, const char *what, int err)
 		return;
 	log_error("%s: %s: %s; no change is accepted any more until the store is mounted again", m->cfg.dir, what, err_text(err));
 	m->failed = ERR_IO;
+	/* Whoever waits may be the only one who knew of the others. */
+	fiber_cond_broadcast(&m->written[0]);
+	fiber_cond_broadcast(&m->written[1]);
+	fiber_cond_broadcast(&m->applied_cond);
 }
 
 bool meta_lost(const struct meta *m, const struct meta_dirty *d)
