@@ -177,7 +177,7 @@ int meta_replay(struct meta *m);
 bool meta_turn(struct meta *m, uint64_t last);
 /* meta_drain() - asks for that and waits until an overlay has been applied. Parks. */
 int meta_drain(struct meta *m);
-/* meta_fail() - nothing is accepted any more. */
+/* meta_fail() - nothing is accepted any more. With the lock held. */
 void meta_fail(struct meta *m, const char *what, int err);
 
 /* ---- cairn-meta-apply.c */

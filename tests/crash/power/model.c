@@ -117,6 +117,7 @@ void names_step(struct names *n, const struct step *s)
 	case STEP_LINK:
 		n->slots[s->dir][s->slot] = s->obj;
 		o->n_links++;
+		o->unlinked = false;
 		break;
 	case STEP_RENAME:
 	case STEP_EXCHANGE: rename_object(n, s); break;
