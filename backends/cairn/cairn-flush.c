@@ -357,13 +357,16 @@ static uint64_t count_errors(struct cairn *fs)
 
 int cairn_flush_all(struct cairn *fs)
 {
-	/* Exact: what another thread has queued may be of a time that this loop has not seen yet. */
-	uint64_t now = loop_clock_ns(loop_current());
 	struct cairn_node *n;
 	uint32_t phase;
 	int err = 0;
 	fiber_mutex_lock(&fs->flush_all_lock);
 	uint64_t n_errors = count_errors(fs);
+	/*
+	 * Exact: what another thread has queued may be of a time that this loop has not seen yet. What failed and was queued again counts
+	 * as an error or is older.
+	 */
+	uint64_t now = loop_clock_ns(loop_current());
 	while (!err && (n = take_dirty(fs, now, &phase))) {
 		fiber_rwlock_rdlock(vfs_node_lock(&n->cached.node));
 		err = flush_one(n, phase);

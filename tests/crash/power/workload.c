@@ -338,9 +338,10 @@ static int after_fault(struct worker *w, struct step *s, int err)
 	return err;
 }
 
-static bool is_clear(int err)
+/* In a store that is half rolled back not everything is found. */
+static bool is_clear(const struct worker *w, int err)
 {
-	return err == ERR_IO || err == ERR_NOSPC || err == ERR_ROFS;
+	return err == ERR_IO || err == ERR_NOSPC || err == ERR_ROFS || (err == ERR_STALE && w->model->rolling_back);
 }
 
 /* A step with the lock; false: no more. */
@@ -369,7 +370,7 @@ static bool work_one(struct worker *w)
 		fiber_rwlock_rdunlock(w->lock);
 	if (!err)
 		return any;
-	if (w->run->faults && is_clear(err))
+	if (w->run->faults && is_clear(w, err))
 		return false;
 	fprintf(stderr, "worker %u: %s: %s\n", w->index, step_name(mine), err_text(err));
 	w->run->n_failed++;
