@@ -338,14 +338,6 @@ static void part_end(struct part *p, const struct step *s)
 
 /* ---- snapshots */
 
-static void each_stream(struct part *to, const struct part *from, const struct object *o,
-                        void (*fn)(struct part *to, const struct part *from, uint16_t obj))
-{
-	for (unsigned i = 0; i < N_STREAMS; i++)
-		if (o->streams[i])
-			fn(to, from, o->streams[i]);
-}
-
 static void view_data(struct part *to, const struct part *from, uint16_t obj)
 {
 	const struct pending *open = &from->data[obj].pending;
@@ -378,18 +370,9 @@ static void view_part(struct part *to, const struct part *from)
 		else
 			names_step(&to->floor, open->list[i].step);
 	}
-	for (unsigned i = 0; i < N_DIRS * N_SLOTS; i++) {
-		uint16_t obj = to->floor.slots[i / N_SLOTS][i % N_SLOTS];
-		bool there = i / N_SLOTS < N_SHARED || to->floor.own[i / N_SLOTS - N_SHARED] != NONE;
-		if (!there || obj == NONE)
-			continue;
-		view_data(to, from, obj);
-		each_stream(to, from, &to->floor.objects[obj], view_data);
-	}
-	/* What never had a name may get one while the snapshot is made. */
+	/* Those without a name too: they may get one, or be copied from, while the snapshot is made. */
 	for (uint16_t i = 0; i < to->floor.n_objects; i++)
-		if (to->floor.objects[i].unlinked && to->floor.objects[i].n_links == 0)
-			view_data(to, from, i);
+		view_data(to, from, i);
 }
 
 static void take_snapshot(struct model *m, struct model_snapshot *snap)
