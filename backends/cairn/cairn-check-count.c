@@ -189,5 +189,6 @@ int check_counters(struct check *c)
 	compare(c, META_EPOCH, MAX(c->last_epoch, 1u), true);
 	compare(c, META_N_ORPHANS, c->n_orphans, false);
 	compare(c, META_N_BLOCKS, c->n_blocks, false);
+	compare(c, META_N_CUT, c->n_cut, false);
 	return 0;
 }

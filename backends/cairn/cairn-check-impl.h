@@ -84,6 +84,7 @@ struct check {
 	struct check_numbers written;      /* for each segment: where its last written block ends */
 	uint64_t n_blocks;           /* in use */
 	uint64_t n_orphans;
+	uint64_t n_cut; /* inodes that are being cut */
 	uint64_t lost_found;         /* its inode; 0: not looked up yet */
 };
 

@@ -18,6 +18,7 @@ static bool take_inode(struct check *c, const struct meta_record *r)
 	c->last_epoch = MAX(c->last_epoch, inode.epoch);
 	ci->blocks_off = inode.n_blocks;
 	ci->size = inode.attr.size;
+	c->n_cut += (inode.flags & CAIRN_CUT) != 0;
 	ci->nlink = inode.attr.nlink;
 	ci->inline_size = inode.inline_size & 0x1fff;
 	if ((inode.flags & CAIRN_INLINE) || inode.attr.type == OP_TYPE_SYMLINK)

@@ -1,12 +1,13 @@
 /*
  * Sharing blocks between files. What is dirty is stored first; then the target's blocks in the range are unmapped and
- * it gets extents that refer to the source's blocks, in the transactions of a flush. Block 0 of a small source, which
- * lies in its record, is copied.
+ * it gets extents that refer to the source's blocks, in the transactions of a flush: mostly one; a clone of very many
+ * extents takes several, with each of which the target has more of it. Block 0 of a small source, which lies in its record,
+ * is copied.
  */
 #include <stdlib.h>
 #include <string.h>
 
-#include "backends/cairn/cairn.h"
+#include "backends/cairn/cairn-cut.h"
 
 #define EXTENTS_AT_ONCE 4096u /* of one transaction: mostly all, 4 GiB when they are whole */
 
@@ -17,6 +18,8 @@ struct cloning {
 	struct cairn_extent *list;
 	uint32_t n;
 	uint32_t max;
+	uint64_t size;           /* of to, when all is there */
+	struct op_attr stored;   /* of to, so far */
 };
 
 static int add_extent(struct cloning *c, const struct cairn_extent *e, uint64_t n)
@@ -65,7 +68,16 @@ static int share_blocks(struct cloning *c)
 		return err;
 	struct cairn_change change = {
 		.unmap = {first + c->move, c->at - first}, .shared = c->list, .n_shared = c->n};
-	return cairn_flush(c->to, &change);
+	err = cairn_punch_most(c->to, &change.unmap);
+	if (err)
+		return err;
+	/* What is there by then: the next transaction may fail. */
+	uint64_t end = c->at == c->end ? c->size : (c->at + c->move) * CAIRN_BLOCK_SIZE;
+	c->to->inode.attr.size = MAX(c->to->inode.attr.size, end);
+	err = cairn_flush(c->to, &change);
+	if (!err)
+		c->stored = c->to->inode.attr;
+	return err;
 }
 
 /* The block becomes dirty; the flush that follows stores it. */
@@ -90,8 +102,10 @@ static int clone_all(struct cloning *c)
 	int err = 0;
 	if (c->at == 0 && cairn_is_inline(c->from))
 		err = copy_record(c);
-	if (!err && c->at == c->end)
+	if (!err && c->at == c->end) {
+		c->to->inode.attr.size = MAX(c->to->inode.attr.size, c->size);
 		return cairn_flush(c->to, NULL);
+	}
 	while (!err && c->at < c->end)
 		err = share_blocks(c);
 	return err;
@@ -102,18 +116,20 @@ int cairn_clone(struct vfs_node *from, uint64_t offset, struct vfs_node *to, uin
 	struct cairn_node *source = cairn_node(from), *n = cairn_node(to);
 	struct cloning c = {.from = source, .to = n, .at = offset / CAIRN_BLOCK_SIZE, .end = cairn_blocks(offset + size)};
 	c.move = to_offset / CAIRN_BLOCK_SIZE - c.at;
-	int err = cairn_store_first(source);
+	int err = cairn_before_growing(n, to_offset + size);
+	if (!err)
+		err = cairn_store_first(source);
 	/* Whatever else is dirty must not be mistaken for the new content, nor the old be lost if this fails. */
 	if (!err)
 		err = cairn_store_first(n);
 	if (err)
 		return err;
-	struct cairn_inode before = cairn_inode_stored(n);
-	n->inode.attr.size = MAX(n->inode.attr.size, to_offset + size);
+	c.size = to_offset + size;
+	c.stored = cairn_inode_stored(n).attr;
 	cairn_touch(&n->inode, true);
 	err = clone_all(&c);
 	if (err) {
-		n->inode.attr = before.attr;
+		n->inode.attr = c.stored;
 		cairn_refund(cairn_of(n), cairn_forget(n, 0, CAIRN_BLOCKS_MAX));
 		cairn_quota_sync(n);
 		cairn_queue(n);

@@ -4,7 +4,7 @@
  */
 #include <string.h>
 
-#include "backends/cairn/cairn.h"
+#include "backends/cairn/cairn-cut.h"
 #include "vfs/source.h"
 
 /* ---- read */
@@ -153,7 +153,9 @@ int cairn_write(struct vfs_call *call, struct vfs_node *node, struct vfs_write *
 {
 	struct cairn_node *n = cairn_node(node);
 	bool stable = w->stability != WRITE_UNSTABLE;
-	int err = gather(n, w);
+	int err = cairn_before_growing(n, w->offset + w->size);
+	if (!err)
+		err = gather(n, w);
 	/* The page arena may be full of what this file has not stored yet. */
 	if (err == ERR_DELAY && n->n_dirty && !cairn_flush(n, NULL))
 		err = gather(n, w);

@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "backends/cairn/cairn-cut.h"
 #include "backends/cairn/cairn-snapshot.h"
 #include "base/log.h"
 
@@ -162,6 +163,7 @@ static int build(struct flush *f)
 		meta_set(&f->txn, META_SEGMENT, current);
 	}
 	cairn_put_inode(&f->txn, cairn_ino(f->n), &f->inode);
+	meta_add(&f->txn, META_N_CUT, ((f->inode.flags & CAIRN_CUT) != 0) - f->n->cut_stored);
 	cairn_quota_put(&f->txn, f->n, &f->inode);
 	return 0;
 }
@@ -183,6 +185,7 @@ static void show(struct flush *f)
 		           f->change->unmap.first + f->change->unmap.n);
 	fiber_rwlock_wrunlock(&n->data_lock);
 	n->ids = cairn_ids(&f->inode);
+	n->cut_stored = f->inode.flags & CAIRN_CUT;
 	cairn_quota_sync(n);
 	/* What is overwritten is not worth it: the next write takes those blocks. */
 	if (f->change && f->change->unmap.n)
@@ -446,6 +449,7 @@ static void work(void *arg)
 		bool did = flush_some(fs);
 		did = cairn_reclaim_some(fs) || did;
 		did = cairn_purge_some(fs) || did;
+		did = cairn_cut_some(fs) || did;
 		did = cairn_host_room(fs) || did;
 		cairn_spare_fill(fs);
 		fiber_mutex_lock(&fs->work_lock);

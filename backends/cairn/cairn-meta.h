@@ -59,7 +59,7 @@ enum meta_table {
 
 /* Keys of the table of counters. Part of the format: append only. */
 enum meta_counter { META_BATCH = 1, META_NEXT_INODE, META_N_INODES, META_EPOCH, META_CLEAN, META_N_ORPHANS, META_N_BLOCKS, META_SEGMENT,
-                    META_JOURNAL_AT, META_JOURNAL_SUM, META_ROLLBACK };
+                    META_JOURNAL_AT, META_JOURNAL_SUM, META_ROLLBACK, META_N_CUT };
 
 struct meta;
 

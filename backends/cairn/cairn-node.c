@@ -35,6 +35,7 @@ static struct cairn_node *node_new(struct cairn *fs, uint64_t ino, const struct 
 	n->inode = *inode;
 	n->inode.attr.fileid = cairn_fileid(fs, ino);
 	n->ids = cairn_ids(inode);
+	n->cut_stored = inode->flags & CAIRN_CUT;
 	n->charged = (int64_t)inode->n_blocks;
 	if (quota_owner(&fs->base->quotas, &inode->attr, NULL, &n->owner)) {
 		free(n);

@@ -5,12 +5,11 @@
  */
 #include <stdlib.h>
 
-#include "backends/cairn/cairn.h"
+#include "backends/cairn/cairn-cut.h"
 #include "base/log.h"
 
 LOG_MODULE("cairn");
 
-#define RECORDS_AT_ONCE 1024u
 
 void cairn_reclaim_later(struct cairn *fs, uint64_t ino)
 {
@@ -57,6 +56,11 @@ struct gone_list {
 	uint32_t n, max;
 };
 
+/* An inode that is not done, as it was, and is. */
+struct rest {
+	struct cairn_inode before, after;
+};
+
 struct reclaim {
 	struct cairn *fs;
 	uint64_t ino;
@@ -66,9 +70,19 @@ struct reclaim {
 	uint32_t n_done; /* orphans */
 	struct cairn_gone *done;
 	struct gone_list inodes; /* these and their streams */
+	uint64_t dropped;        /* blocks that the inode has not any more */
+	struct rest rests[2];    /* a stream that is not done, and its base */
+	uint32_t n_rests;
 	bool more;       /* than one transaction should have */
 	int err;
 };
+
+/* Something is done in any case. */
+static bool has_enough(struct reclaim *k)
+{
+	k->more = k->n++ >= cairn_at_once.reclaimed && k->txn.n_changes > 0;
+	return k->more;
+}
 
 static bool take_extent(void *arg, const struct meta_record *r)
 {
@@ -76,13 +90,13 @@ static bool take_extent(void *arg, const struct meta_record *r)
 	struct cairn_extent e;
 	if (meta_key_first(r->key) != k->ino)
 		return false;
-	k->more = k->n++ >= RECORDS_AT_ONCE;
-	if (k->more)
+	if (has_enough(k))
 		return false;
 	k->err = cairn_extent_decode(r, &e);
 	if (!k->err && cairn_has_blocks(e.kind)) {
 		struct cairn_ref ref = {{e.place, e.n}, k->ino, e.first, e.born, -1};
 		k->err = cairn_refs_add(&k->refs, &ref);
+		k->dropped += e.n;
 	}
 	if (!k->err)
 		meta_delete(&k->txn, META_EXTENTS, r->key);
@@ -94,22 +108,50 @@ static bool take_xattr(void *arg, const struct meta_record *r)
 	struct reclaim *k = arg;
 	if (meta_key_first(r->key) != k->ino)
 		return false;
-	k->more = k->n++ >= RECORDS_AT_ONCE;
-	if (!k->more)
-		meta_delete(&k->txn, META_XATTRS, r->key);
-	return !k->more;
+	if (has_enough(k))
+		return false;
+	meta_delete(&k->txn, META_XATTRS, r->key);
+	return true;
+}
+
+static int read_inode(struct reclaim *k, struct cairn_inode *inode)
+{
+	struct meta_key key = meta_key_number(k->ino);
+	uint8_t body[CAIRN_INODE_SIZE];
+	uint32_t size = sizeof(body);
+	int err = meta_get(k->fs->meta, META_INODES, &key, body, &size);
+	return err ? err : cairn_inode_decode(body, size, inode);
+}
+
+/* An inode that is not done says what it still has. */
+static int put_rest(struct reclaim *k)
+{
+	struct rest *r = &k->rests[k->n_rests];
+	int err = k->dropped ? read_inode(k, &r->before) : ERR_NOENT;
+	if (err)
+		return err == ERR_NOENT ? 0 : err;
+	r->after = r->before;
+	r->after.n_blocks -= MIN(k->dropped, r->before.n_blocks);
+	cairn_put_inode(&k->txn, k->ino, &r->after);
+	cairn_quota_put_inode(&k->txn, &r->before, -1);
+	cairn_quota_put_inode(&k->txn, &r->after, 1);
+	cairn_quota_gone(k->fs, &r->before, 1);
+	cairn_quota_gone(k->fs, &r->after, -1);
+	k->n_rests++;
+	return 0;
 }
 
 static int collect(struct reclaim *k)
 {
 	struct meta_key key = meta_key_pair(k->ino, 0);
+	k->dropped = 0;
 	int err = meta_scan(k->fs->meta, META_EXTENTS, &key, META_FROM, take_extent, k);
 	err = err ? err : k->err;
 	if (!err && !k->more) {
 		key = meta_key_name(k->ino, "", 0);
 		err = meta_scan(k->fs->meta, META_XATTRS, &key, META_FROM, take_xattr, k);
 	}
-	return err;
+	return !err && k->more ? put_rest(k) : err;
 }
 
 static int add_gone(struct gone_list *g, const struct cairn_inode *inode)
@@ -128,13 +170,8 @@ static int add_gone(struct gone_list *g, const struct cairn_inode *inode)
 
 static int put_usage_gone(struct reclaim *k)
 {
-	struct meta_key key = meta_key_number(k->ino);
-	uint8_t body[CAIRN_INODE_SIZE];
-	uint32_t size = sizeof(body);
 	struct cairn_inode inode;
-	int err = meta_get(k->fs->meta, META_INODES, &key, body, &size);
-	if (!err)
-		err = cairn_inode_decode(body, size, &inode);
+	int err = read_inode(k, &inode);
 	if (err)
 		return err;
 	err = add_gone(&k->inodes, &inode);
@@ -161,7 +198,7 @@ static int put_inode_gone(struct reclaim *k)
 /* An orphan's streams are no orphans of their own. */
 static int collect_streams(struct reclaim *k)
 {
-	uint64_t base = k->ino;
+	uint64_t base = k->ino, dropped = k->dropped;
 	struct meta_key key = meta_key_name(base, "", 0);
 	int err = cairn_next_stream(k->fs, base, &key, &k->ino);
 	while (!err && k->ino && !k->more) {
@@ -171,11 +208,12 @@ static int collect_streams(struct reclaim *k)
 			break;
 		err = put_inode_gone(k);
 		meta_delete(&k->txn, META_STREAMS, &key);
-		k->more = k->n >= RECORDS_AT_ONCE;
+		k->more = k->n >= cairn_at_once.reclaimed;
 		err = err ? err : cairn_next_stream(k->fs, base, &key, &k->ino);
 	}
 	k->ino = base;
-	return err;
+	k->dropped = dropped;
+	return !err && k->more ? put_rest(k) : err;
 }
 
 static int put_last(struct reclaim *k)
@@ -190,7 +228,7 @@ static int put_last(struct reclaim *k)
 static int collect_some(struct reclaim *k, struct cairn_gone **list)
 {
 	int err = 0;
-	while (!err && !k->more && *list && k->n < RECORDS_AT_ONCE) {
+	while (!err && !k->more && *list && k->n < cairn_at_once.reclaimed) {
 		struct cairn_gone *g = *list;
 		k->ino = g->ino;
 		k->n += 4;
@@ -251,6 +289,10 @@ static int reclaim_step(struct cairn *fs, struct cairn_gone **list)
 	}
 	for (uint32_t i = 0; err && i < k.inodes.n; i++)
 		cairn_quota_gone(fs, &k.inodes.list[i], -1);
+	for (uint32_t i = 0; err && i < k.n_rests; i++) {
+		cairn_quota_gone(fs, &k.rests[i].before, -1);
+		cairn_quota_gone(fs, &k.rests[i].after, 1);
+	}
 	free(k.inodes.list);
 	cairn_refs_fini(&k.refs);
 	cairn_ranges_fini(&freed);

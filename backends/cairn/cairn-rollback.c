@@ -3,6 +3,7 @@
  * that was known of it holds afterwards. A start ends what a crash interrupted before anything else. Then a new epoch begins, so that
  * no change counter is told again of other content.
  */
+#include "backends/cairn/cairn-cut.h"
 #include "backends/cairn/cairn-snapshot.h"
 #include "base/log.h"
 
@@ -45,6 +46,7 @@ int cairn_rollback_resume(struct cairn *fs)
 static int forget_all(struct cairn *fs)
 {
 	vfs_node_put(TAKE(fs->mount->root));
+	cairn_cuts_forget(fs);
 	fiber_join_wait(&fs->readers_ahead);
 	while (node_cache_shrink(&fs->nodes))
 		continue;
@@ -64,7 +66,9 @@ static int roll_back(struct cairn *fs, uint64_t at)
 	if (!err)
 		err = run(fs, at);
 	if (!err)
-		return cairn_reclaim_find(fs);
+		err = cairn_reclaim_find(fs);
+	if (!err)
+		return cairn_cuts_find(fs);
 	/* What is there is neither the one nor the other. */
 	log_error("%s: rolling back: %s; it goes on at the next start, until then nothing can be changed", fs->mount->name, err_text(err));
 	fs->mount->read_only = true;

@@ -2,7 +2,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "backends/cairn/cairn.h"
+#include "backends/cairn/cairn-cut.h"
+
+#define HOLE_MAX 16384ULL /* blocks that are allocated at once */
 
 /* Clears [from, to) within one block, unless it is a hole anyway. */
 static int clear_part(struct cairn_node *n, uint64_t from, uint64_t to)
@@ -46,20 +48,36 @@ static void undo(struct cairn_node *n, const struct cairn_inode *before)
 	forget(n, (struct cairn_range){0, CAIRN_BLOCKS_MAX});
 	cairn_quota_sync(n);
 	n->inode.attr = before->attr;
+	n->inode.flags = (n->inode.flags & ~(uint32_t)CAIRN_CUT) | (before->flags & CAIRN_CUT);
 	cairn_queue(n);
+}
+
+/* With more extents than one transaction should take away: it marks the inode, and others follow. */
+static int cut_at(struct cairn_node *n, uint64_t size, struct cairn_range behind)
+{
+	struct cairn_change change = {.frees = true};
+	int err = cairn_piece(n, behind, cairn_at_once.reclaimed, &change.unmap);
+	bool whole = change.unmap.n == behind.n;
+	if (err)
+		return err;
+	if (!whole)
+		change.unmap.n = 0;
+	n->inode.flags = (n->inode.flags & ~(uint32_t)CAIRN_CUT) | (whole ? 0 : CAIRN_CUT);
+	n->inode.attr.size = size;
+	forget(n, behind);
+	err = cairn_flush(n, &change);
+	if (!err && !whole)
+		cairn_cut_later(n);
+	return err;
 }
 
 static int cut(struct cairn_node *n, uint64_t size)
 {
 	struct cairn_inode before = cairn_inode_stored(n);
 	uint64_t keep = cairn_blocks(size), old = before.attr.size;
-	struct cairn_change change = {.unmap = {keep, CAIRN_BLOCKS_MAX - keep}, .frees = true};
 	int err = size < old && size % CAIRN_BLOCK_SIZE ? clear_part(n, size, MIN(keep * CAIRN_BLOCK_SIZE, old)) : 0;
-	if (!err) {
-		n->inode.attr.size = size;
-		forget(n, change.unmap);
-		err = cairn_flush(n, &change);
-	}
+	if (!err)
+		err = cut_at(n, size, (struct cairn_range){keep, CAIRN_BLOCKS_MAX - keep});
 	if (err)
 		undo(n, &before);
 	return err;
@@ -69,6 +87,9 @@ int cairn_resize(struct cairn_node *n, uint64_t size)
 {
 	if (size <= n->inode.attr.size)
 		return cut(n, size);
+	int err = cairn_before_growing(n, size);
+	if (err)
+		return err;
 	n->inode.attr.size = size;
 	return cairn_flush(n, NULL);
 }
@@ -130,29 +151,28 @@ static void give_back(struct growing *g)
 	cairn_quota_sync(g->n);
 }
 
-static int fill_holes(struct growing *g, uint64_t first, uint64_t end)
+/* From *at on, which moves, as much as one transaction should have. */
+static int fill_holes(struct growing *g, uint64_t *at, uint64_t end)
 {
 	struct cairn_extent e;
 	int err = 0;
-	for (uint64_t at = first; !err && at < end; at += e.n) {
-		err = cairn_extent_at(g->n, at, &e);
+	for (; !err && *at < end && g->n_list < cairn_at_once.reclaimed; *at += e.n) {
+		err = cairn_extent_at(g->n, *at, &e);
 		if (err)
 			return err;
-		e.n = MIN(e.n, end - at);
-		if (e.kind == CAIRN_HOLE)
-			err = fill_hole(g, (struct cairn_range){at, e.n});
+		e.n = MIN(e.n, end - *at);
+		if (e.kind != CAIRN_HOLE)
+			continue;
+		e.n = MIN(e.n, HOLE_MAX);
+		err = fill_hole(g, (struct cairn_range){*at, e.n});
 	}
 	return err;
 }
 
-/* The inode's other changes were made by the caller. */
-static int allocate(struct cairn_node *n, uint64_t offset, uint64_t size)
+static int allocate_some(struct cairn_node *n, uint64_t *at, uint64_t end)
 {
 	struct growing g = {.n = n};
-	/* What is dirty gets its blocks first. */
-	int err = n->n_dirty ? cairn_flush(n, NULL) : 0;
-	if (!err)
-		err = fill_holes(&g, offset / CAIRN_BLOCK_SIZE, cairn_blocks(offset + size));
+	int err = fill_holes(&g, at, end);
 	if (!err) {
 		struct cairn_change change = {.unwritten = g.list, .n_unwritten = g.n_list};
 		err = cairn_flush(n, g.n_list ? &change : NULL);
@@ -163,14 +183,28 @@ static int allocate(struct cairn_node *n, uint64_t offset, uint64_t size)
 	return err;
 }
 
+/* The inode's other changes were made by the caller. What is dirty gets its blocks first. */
+static int allocate(struct cairn_node *n, uint64_t offset, uint64_t size)
+{
+	uint64_t at = offset / CAIRN_BLOCK_SIZE, end = cairn_blocks(offset + size);
+	int err = n->n_dirty ? cairn_flush(n, NULL) : 0;
+	do
+		err = err ? err : allocate_some(n, &at, end);
+	while (!err && at < end);
+	return err;
+}
+
 int cairn_allocate(struct vfs_node *node, uint64_t offset, uint64_t size, bool keep_size)
 {
 	struct cairn_node *n = cairn_node(node);
+	int err = cairn_before_growing(n, offset + size);
+	if (err)
+		return err;
 	struct cairn_inode before = cairn_inode_stored(n);
 	if (!keep_size)
 		n->inode.attr.size = MAX(n->inode.attr.size, offset + size);
 	cairn_touch(&n->inode, true);
-	int err = allocate(n, offset, size);
+	err = allocate(n, offset, size);
 	if (!err) {
 		cairn_touch_base(n, true);
 		return 0;
@@ -204,6 +238,8 @@ int cairn_deallocate(struct vfs_node *node, uint64_t offset, uint64_t size)
 		return err;
 	struct cairn_inode before = cairn_inode_stored(n);
 	err = clear_edges(n, offset, offset + size, &change.unmap);
+	if (!err)
+		err = cairn_punch_most(n, &change.unmap);
 	if (!err) {
 		forget(n, change.unmap);
 		cairn_touch(&n->inode, true);
@@ -218,14 +254,21 @@ int cairn_deallocate(struct vfs_node *node, uint64_t offset, uint64_t size)
 
 /* ---- zero */
 
+static int fill_one(struct growing *g, uint64_t block)
+{
+	struct cairn_extent e;
+	int err = cairn_extent_at(g->n, block, &e);
+	return err || e.kind != CAIRN_HOLE ? err : fill_hole(g, (struct cairn_range){block, 1});
+}
+
 /* Blocks for what becomes a hole, and for holes among the two concerned in part. */
 static int refill(struct growing *g, struct cairn_range whole, uint64_t first, uint64_t end)
 {
 	int err = whole.n ? fill_hole(g, whole) : 0;
 	if (!err && first < whole.first && !cairn_dirty_block(g->n, first))
-		err = fill_holes(g, first, first + 1);
+		err = fill_one(g, first);
 	if (!err && end > whole.first + whole.n && !cairn_dirty_block(g->n, end - 1))
-		err = fill_holes(g, end - 1, end);
+		err = fill_one(g, end - 1);
 	return err;
 }
 
@@ -254,11 +297,23 @@ static int zero(struct cairn_node *n, uint64_t offset, uint64_t end, uint64_t ne
 	return err;
 }
 
+/* As with punching: what is too much for one transaction reads as zeros already when new blocks come. */
+static int punch_whole(struct cairn_node *n, uint64_t offset, uint64_t end)
+{
+	uint64_t first = cairn_blocks(offset), last = end / CAIRN_BLOCK_SIZE;
+	struct cairn_range whole = {first, first > last ? 0 : last - first};
+	return cairn_punch_most(n, &whole);
+}
+
 int cairn_zero(struct vfs_node *node, uint64_t offset, uint64_t size, bool keep_size)
 {
 	struct cairn_node *n = cairn_node(node);
 	uint64_t old = n->inode.attr.size, end = offset + size;
-	int err = cairn_store_first(n);
+	int err = cairn_before_growing(n, end);
+	if (!err)
+		err = cairn_store_first(n);
+	if (!err)
+		err = punch_whole(n, offset, end);
 	if (err)
 		return err;
 	err = zero(n, offset, end, keep_size ? old : MAX(old, end));

@@ -28,4 +28,6 @@ void cairn_quota_put_inode(struct meta_txn *txn, const struct cairn_inode *inode
 	for (uint32_t kind = 0; kind < QUOTA_N_KINDS; kind++)
 		if (cairn_usage_counts(kind, ids.of[kind]))
 			cairn_usage_add(txn, kind, ids.of[kind], sign * (int64_t)inode->n_blocks, sign);
+	if (inode->flags & CAIRN_CUT)
+		meta_add(txn, META_N_CUT, sign);
 }

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "backends/cairn/backend.h"
+#include "backends/cairn/cairn-cut.h"
 #include "backends/cairn/cairn-scrub.h"
 #include "base/cleanup.h"
 #include "base/log.h"
@@ -252,6 +253,8 @@ static int load_store(struct cairn *fs, const struct mount_options *mo)
 	if (!err && !fs->mount->read_only)
 		err = cairn_reclaim_find(fs);
 	if (!err && !fs->mount->read_only)
+		err = cairn_cuts_find(fs);
+	if (!err && !fs->mount->read_only)
 		err = cairn_work_start(fs);
 	return err ? err : cairn_scrub_open(fs);
 }
@@ -260,6 +263,7 @@ static int load_store(struct cairn *fs, const struct mount_options *mo)
 
 static void store_free(struct cairn *fs)
 {
+	cairn_cuts_forget(fs);
 	cairn_snapshots_fini(fs);
 	cairn_purge_fini(fs);
 	node_cache_fini(&fs->nodes);

@@ -42,6 +42,7 @@ enum cairn_inode_flags {
 	CAIRN_LINKABLE = 1 << 1, /* never had a name and may get one */
 	CAIRN_STREAM = 1 << 4,   /* a stream, of the inode that is its parent */
 	CAIRN_HAS_ACL = 1 << 5,  /* which is in the table of ACLs */
+	CAIRN_CUT = 1 << 6,      /* there may be extents behind the end, which are being given back */
 };
 
 struct cairn_inode {
@@ -183,7 +184,10 @@ struct cairn {
 	struct fiber_cond flushed;    /* no such nodes of one phase any more */
 	struct fiber_mutex flush_all_lock; /* one at a time ends a phase */
 	struct cairn_gone *gone;      /* inodes to reclaim */
-	int reclaim_err;              /* of the last try; the worker's, as the next one */
+	struct cairn_cut *cuts;       /* nodes with CAIRN_CUT */
+	uint64_t cut_walk;            /* inode from which on those that a crash left are looked for; 0: there are none. The worker's, as what follows */
+	int cut_err;                  /* of the last try, as the next two */
+	int reclaim_err;
 	int purge_err;
 	_Atomic uint64_t n_dirty;     /* blocks in memory */
 	uint64_t dirty_max;
@@ -252,6 +256,8 @@ struct cairn_node {
 	bool rewrites;               /* placed blocks were written again since the last flush */
 	int write_err;               /* of placed blocks */
 	bool use_spare;              /* for their places; guarded by flush_lock */
+	bool cut_stored;             /* CAIRN_CUT is, too */
+	bool cut_queued;             /* guarded by the node's lock */
 	_Atomic uint32_t n_writes;   /* under way */
 	struct fiber_join writes;    /* those too */
 	struct cairn_ahead ahead;
@@ -569,7 +575,7 @@ void cairn_usage_add(struct meta_txn *txn, uint32_t kind, uint32_t id, int64_t b
 int cairn_quota_load(struct cairn *fs);
 int cairn_get_quota(struct vfs_mount *m, struct op_quota *q, bool next);
 int cairn_set_quota(struct vfs_mount *m, const struct op_quota *q);
-/* Counters: of an inode that comes (sign 1) or goes (-1) whole; of one that n has stored and is going to be as after. */
+/* Counters, that of inodes being cut too: of an inode that comes (sign 1) or goes (-1) whole; of one that n has stored and is going to be as after. */
 void cairn_quota_put_inode(struct meta_txn *txn, const struct cairn_inode *inode, int sign);
 void cairn_quota_put(struct meta_txn *txn, struct cairn_node *n, const struct cairn_inode *after);
 /* cairn_quota_charge() - blocks to come, before they do: ERR_DQUOT. cairn_quota_sync() - what n has is what is charged, whatever happened. */

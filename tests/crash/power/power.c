@@ -23,12 +23,13 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "backends/cairn/cairn-cut.h"
 #include "tests/crash/power/disk.h"
 #include "tests/crash/power/draw.h"
 #include "tests/crash/power/verify.h"
 #include "tests/crash/power/workload.h"
 
-enum { JOBS = 2, JOB_SECONDS_MAX = 60, PURGE_MS_MAX = 10000, RECORDS_MAX = 1 << 20, FAILURES_MAX = 10 };
+enum { JOBS = 2, JOB_SECONDS_MAX = 60, PURGE_MS_MAX = 10000, RECLAIMED_AT_ONCE = 2, RECORDS_MAX = 1 << 20, FAILURES_MAX = 10 };
 #define DATA_MAX (4ULL << 30)
 
 enum engine { ENGINE_ANY, ENGINE_POOL, ENGINE_URING };
@@ -360,6 +361,8 @@ static bool run_seed(const struct options *opt, struct record_log *log, uint32_t
 {
 	struct state *state = state_create(RECORDS_MAX);
 	uint64_t random = hash_u64(opt->seed);
+	/* Every other run does in many transactions what is mostly one. */
+	cairn_at_once.reclaimed = opt->seed % 2 ? RECLAIMED_AT_ONCE : 1024;
 	struct run *run = &state->run;
 	*run = (struct run){.seed = opt->seed, .n_steps_wanted = opt->n_steps, .lazy = opt->lazy, .snapshots = true,
 	                    .faults = opt->faults, .options = store_options};
