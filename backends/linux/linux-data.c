@@ -98,7 +98,8 @@ static int alloc_chunks(struct pages *pages, struct read_chunks *c, uint64_t siz
 {
 	for (; size; c->n++) {
 		uint32_t part = (uint32_t)MIN(size, PAGE_CHUNK_SIZE);
-		int err = pages_alloc(pages, 0, PAGE_CHUNK_SIZE, &c->chunks[c->n]);
+		int err = part == PAGE_CHUNK_SIZE ? pages_alloc_whole(pages, &c->chunks[c->n])
+		                                  : pages_alloc(pages, 0, PAGE_CHUNK_SIZE, &c->chunks[c->n]);
 		if (err)
 			return err == ERR_NOSPC ? ERR_DELAY : err;
 		c->iov[c->n].iov_base = pages_base(pages) + pages_offset(c->chunks[c->n]);

@@ -140,7 +140,7 @@ static struct client_buf *alloc_chunk(struct local_client *l)
 		return NULL;
 	if (buf == l->free_chunks)
 		l->free_chunks = (struct client_buf *)(void *)buf->data;
-	if (pages_alloc(vfs_pages(l->vfs), 0, PAGE_CHUNK_SIZE, &chunk)) {
+	if (pages_alloc_whole(vfs_pages(l->vfs), &chunk)) {
 		buf->data = (uint8_t *)l->free_chunks;
 		l->free_chunks = buf;
 		return NULL;
