@@ -12,6 +12,7 @@
 
 #define SLOW_NS NS_PER_MS
 #define PAUSE_SHARE 16 /* times what was waited */
+#define PAUSE_MAX_NS (250 * NS_PER_MS)
 #define WATCH_CALLS 256
 
 /* How often this thread has given up the CPU by itself. */
@@ -39,7 +40,7 @@ int linux_paced(struct linux_pace *p, int (*fn)(void *arg), void *arg)
 	if (took <= SLOW_NS)
 		return err;
 	if (watched && n_waits() != before)
-		atomic_store(&p->slow_until_ns, start + PAUSE_SHARE * took);
+		atomic_store(&p->slow_until_ns, start + MIN(PAUSE_SHARE * took, PAUSE_MAX_NS));
 	else
 		atomic_store(&p->n_watched, WATCH_CALLS);
 	return err;
