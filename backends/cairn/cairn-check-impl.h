@@ -12,7 +12,7 @@ enum check_kind {
 	CHECK_ENTRY_STRAY, CHECK_ENTRY_DANGLING, CHECK_ENTRY_TYPE, CHECK_ENTRY_SECOND, CHECK_ENTRY_MISSING, CHECK_ORDER_MISSING,
 	CHECK_ORDER_STRAY, CHECK_UNREACHABLE, CHECK_LOOP, CHECK_LINKS, CHECK_PARENT, CHECK_ENTRIES, CHECK_COOKIE, CHECK_BLOCKS,
 	CHECK_ORPHAN_STRAY, CHECK_ORPHAN_MISSING, CHECK_COUNTER, CHECK_STREAM_STRAY, CHECK_STREAM_BASE, CHECK_FOLDED_MISSING,
-	CHECK_FOLDED_STRAY, CHECK_ACL_STRAY, CHECK_ACL_GONE, CHECK_JOURNAL, CHECK_JOURNAL_BIT, CHECK_USAGE, CHECK_SNAPSHOT_BLOCK,
+	CHECK_FOLDED_STRAY, CHECK_ACL_STRAY, CHECK_ACL_GONE, CHECK_JOURNAL, CHECK_JOURNAL_BIT, CHECK_USAGE, CHECK_SNAPSHOT_BLOCK, CHECK_SNAPSHOT_GONE,
 	CHECK_N_KINDS
 };
 
@@ -85,6 +85,7 @@ struct check {
 	uint64_t n_blocks;           /* in use */
 	uint64_t n_orphans;
 	uint64_t n_cut; /* inodes that are being cut */
+	uint64_t kinds_found;        /* a bit for each enum check_kind */
 	uint64_t lost_found;         /* its inode; 0: not looked up yet */
 };
 
@@ -146,6 +147,8 @@ void check_keep_for_snapshots(struct check *c, uint64_t ino, const struct cairn_
 /* check_find_snapshots() - fills c->snapshots and c->newest. check_snapshot_name() - "" if it is not known. */
 int check_find_snapshots(struct check *c);
 void check_snapshot_name(struct check *c, uint64_t id, char name[OP_NAME_MAX + 1]);
+/* check_put_version() - a record of the history, with its body's beginning. */
+void check_put_version(struct check *c, const struct meta_key *key, uint64_t born, const void *body, uint32_t size);
 /* check_lose_version() - of an extent in the history that is dropped: what it had is lost, not a hole. key: in the history. */
 void check_lose_version(struct check *c, const struct meta_key *key);
 /* check_rollback() - if the store is being rolled back: ends that, unless nothing may be written or it would lose something. */
@@ -173,6 +176,7 @@ int check_streams(struct check *c);             /* cairn-check-stream.c */
 int check_tree(struct check *c);                /* cairn-check-tree.c */
 int check_counts(struct check *c);              /* cairn-check-count.c: what inodes say of the above, orphans, counters */
 int check_counters(struct check *c);
+int check_held(struct check *c);                /* cairn-check-held.c: extents of theirs that are gone */
 int check_snapshots(struct check *c);           /* cairn-check-snapshot.c: their data */
 int check_usage(struct check *c);               /* cairn-check-usage.c: of quotas */
 int check_folded(struct check *c);              /* cairn-check-stream.c */

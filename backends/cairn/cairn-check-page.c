@@ -299,7 +299,10 @@ static void walk_page(struct walk *w, uint64_t number, uint32_t level, struct bo
 		note(w, number);
 	w->seen.n_leaves += leaf;
 	w->seen.n_branches += !leaf;
-	if (leaf) {
+	/* It is what it says of itself when it stands where it cannot. */
+	bool astray = !right && !leaf && half(page + 10) == LEAF;
+	if (leaf || astray) {
+		w->f->incomplete |= !right && half(page + 10) == BRANCH;
 		w->seen.n_entries += n_nodes(page);
 		take_leaf(w, page, number, true);
 		return;

@@ -104,7 +104,7 @@ static bool find_version(struct check *c, uint64_t ino, uint64_t block, uint64_t
 	return meta_inspect(c->meta, META_HISTORY, &from, match_extent, &s) == 0 && s.any;
 }
 
-static void put_version(struct check *c, const struct meta_key *key, uint64_t born, const void *body, uint32_t size)
+void check_put_version(struct check *c, const struct meta_key *key, uint64_t born, const void *body, uint32_t size)
 {
 	uint8_t bytes[BORN_SIZE + CAIRN_EXTENT_SIZE_MAX];
 	struct cursor cur;
@@ -118,7 +118,7 @@ static void put_old_extent(struct check *c, const struct old_extent *old, const 
 {
 	struct meta_key plain = meta_key_pair(old->ino, e->first), key = meta_history_key(META_EXTENTS, &plain, old->died);
 	uint8_t body[CAIRN_EXTENT_SIZE_MAX];
-	put_version(c, &key, old->born, body, cairn_extent_encode(e, body));
+	check_put_version(c, &key, old->born, body, cairn_extent_encode(e, body));
 }
 
 static void put_part(struct check *c, const struct old_extent *old, uint64_t at, uint64_t n)
@@ -163,7 +163,7 @@ static bool count_less(void *arg, const struct meta_record *r)
 		return true;
 	inode.n_blocks--;
 	cairn_inode_encode(&inode, body);
-	put_version(f->c, r->key, v.born, body, sizeof(body));
+	check_put_version(f->c, r->key, v.born, body, sizeof(body));
 	return true;
 }
 

@@ -34,6 +34,7 @@ static const struct {
 	[CHECK_EXTENTS_GONE] = {"extents-gone", false, "extents of a file are gone", "reads of its holes answer an I/O error"},
 	[CHECK_BLOCK] = {"block", false, "a block of data is damaged", "reads answer an I/O error"},
 	[CHECK_SNAPSHOT_BLOCK] = {"snapshot-block", false, "a block that only snapshots have is damaged", "reads of it there answer an I/O error"},
+	[CHECK_SNAPSHOT_GONE] = {"snapshot-gone", false, "extents of a snapshot's file are gone", "reads of its holes there answer an I/O error"},
 	[CHECK_SEGMENT] = {"segment", false, "a segment file is missing or cut short", "its blocks are checked"},
 	[CHECK_SPACE_MISSING] = {"space-missing", true, "blocks of an extent are not recorded as used", "recorded"},
 	[CHECK_SPACE_LEAK] = {"space-leak", true, "blocks are recorded as used and belong to no extent", "freed"},
@@ -106,6 +107,7 @@ bool check_found(struct check *c, enum check_kind kind, const struct check_place
 	bool repair = is_to_repair(c, kind);
 	struct check_finding *f = keep(c->report);
 	c->report->n_found++;
+	c->kinds_found |= 1ULL << kind;
 	c->report->n_repaired += repair;
 	if (!f)
 		return repair;
@@ -365,7 +367,7 @@ static const struct {
 	{"records", check_records, true}, {"inodes", check_inodes},  {"inline data", check_inline},   {"data", check_data, true},
 	{"extents", check_extents, true}, {"space", check_space, true}, {"attributes", check_xattrs}, {"ACLs", check_acls},
 	{"names", check_names},           {"streams", check_streams}, {"tree", check_tree},           {"folded names", check_folded},
-	{"counts", check_counts},         {"snapshots", check_snapshots, true}, {"counters", check_counters}, {"usage", check_usage},
+	{"counts", check_counts},         {"snapshots", check_held}, {"snapshots", check_snapshots, true}, {"counters", check_counters}, {"usage", check_usage},
 	{"paths", check_find_paths},
 };
 

@@ -455,12 +455,21 @@ static bool note_last(void *arg, const struct meta_record *r)
 	return false;
 }
 
+static bool note_each(void *arg, const struct meta_record *r)
+{
+	note_last(arg, r);
+	return true;
+}
+
 /* Before anything is applied. */
 static int find_keep(struct meta *m)
 {
 	struct meta_key last = meta_key_number(UINT64_MAX);
+	struct meta_key first = meta_key_number(0);
 	uint64_t keep = 0;
-	int err = meta_scan(m, META_SNAPSHOTS, &last, META_FROM_OR_BEFORE, note_last, &keep);
+	/* Who looks for damage opens the store in spite of it. */
+	int err = m->cfg.salvage ? meta_inspect(m, META_SNAPSHOTS, &first, note_each, &keep)
+	                         : meta_scan(m, META_SNAPSHOTS, &last, META_FROM_OR_BEFORE, note_last, &keep);
 	m->keep = keep;
 	return err;
 }
