@@ -85,7 +85,7 @@ static void map_leaf_node(struct mapping *m, uint64_t at, enum tree_kind kind)
 {
 	uint32_t size = quad(m->bytes + at), flags = half(m->bytes + at + 4), key = half(m->bytes + at + 6);
 	/* Of free pages the transaction that freed them tells only when they may be used again. */
-	static const enum meaning keys[] = {[FREE_PAGES] = MEANS_LITTLE, [NAMES] = MEANS_STRUCTURE, [RECORDS] = MEANS_RECORD};
+	static const enum meaning keys[] = {[FREE_PAGES] = MEANS_LITTLE, [NAMES] = MEANS_STRUCTURE, [RECORDS] = MEANS_KEY};
 	mean(m, at, NODE_HEAD, MEANS_STRUCTURE);
 	mean(m, at + NODE_HEAD, key, keys[kind]);
 	map_value(m, at + NODE_HEAD + key, size, flags & LARGE, kind);

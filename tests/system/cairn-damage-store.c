@@ -319,12 +319,20 @@ static bool is_right(const struct file_spec *s, enum when when, const uint8_t *b
 	return true;
 }
 
-/* ERR_INVAL: other bytes; ERR_AGAIN: those of an earlier moment. */
+static bool has_holes(const struct file_spec *s, enum when when, const uint8_t *bytes, uint32_t size)
+{
+	for (uint32_t i = 0; i < size; i++)
+		if (bytes[i] && bytes[i] != byte_of(s, i, when))
+			return false;
+	return true;
+}
+
+/* ERR_INVAL: other bytes; ERR_AGAIN: those of an earlier moment; ERR_NXIO: zeros. */
 static int compare(const struct file_spec *s, enum when when, const uint8_t *bytes, uint32_t size)
 {
 	if (is_right(s, when, bytes, size))
 		return 0;
-	return is_right(s, BEFORE, bytes, size) ? ERR_AGAIN : ERR_INVAL;
+	return is_right(s, BEFORE, bytes, size) ? ERR_AGAIN : has_holes(s, when, bytes, size) ? ERR_NXIO : ERR_INVAL;
 }
 
 static int read_file(struct bench *b, struct vfs_node *node, const struct file_spec *s, enum when when)
@@ -357,6 +365,8 @@ static void look_at(struct bench *b, struct vfs_node *root, const struct file_sp
 	}
 	if (err == ERR_AGAIN) {
 		st->n_older++;
+	} else if (err == ERR_NXIO) {
+		st->n_holes++;
 	} else if (err && !missing && err != ERR_IO && !(when == BEFORE && err == ERR_STALE)) {
 		fprintf(stderr, "%s/%s%s: %s\n", s->dir, s->name, when == NOW ? "" : " in the snapshot",
 		        err == ERR_INVAL ? "wrong bytes" : err_text(err));

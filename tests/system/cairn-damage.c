@@ -100,9 +100,9 @@ static void look(const char *name, uint32_t may_lose)
 		fail(name, "the store cannot be opened");
 		return;
 	}
-	snprintf(text, sizeof(text), "%u files are missing, %u unreadable, %u older, %u wrong", st.n_missing, st.n_unreadable, st.n_older,
-	         st.n_wrong);
-	if (st.n_wrong || (st.n_older && !is_crashed()) || st.n_missing + st.n_unreadable > may_lose)
+	snprintf(text, sizeof(text), "%u files are missing, %u unreadable, %u older, %u with holes, %u wrong", st.n_missing, st.n_unreadable,
+	         st.n_older, st.n_holes, st.n_wrong);
+	if (st.n_wrong || st.n_holes || (st.n_older && !is_crashed()) || st.n_missing + st.n_unreadable > may_lose)
 		fail(name, text);
 }
 
@@ -221,7 +221,8 @@ static bool judge(const struct flip *f, const struct check_report *r)
 /* As the server opens it, without a check before, in a process of its own: it may refuse, and never dies. */
 static void open_and_look(const struct flip *f)
 {
-	char *const argv[] = {(char *)trial.self, trial.store, is_crashed() ? "look-older" : "look", NULL};
+	const char *mode = is_crashed() ? "look-older" : f->means == MEANS_KEY ? "look-holes" : "look";
+	char *const argv[] = {(char *)trial.self, trial.store, (char *)mode, NULL};
 	int status;
 	pid_t pid;
 	if (posix_spawn(&pid, trial.self, NULL, NULL, argv, environ) || waitpid(pid, &status, 0) != pid)
@@ -234,7 +235,7 @@ static void open_and_look(const struct flip *f)
 
 static uint32_t every(enum meaning means)
 {
-	static const uint32_t n[] = {[MEANS_NOTHING] = 4, [MEANS_LITTLE] = 1, [MEANS_RECORD] = 8, [MEANS_STRUCTURE] = 1, [MEANS_DATA] = 16};
+	static const uint32_t n[] = {[MEANS_NOTHING] = 4, [MEANS_LITTLE] = 1, [MEANS_RECORD] = 8, [MEANS_KEY] = 4, [MEANS_STRUCTURE] = 1, [MEANS_DATA] = 16};
 	return n[means];
 }
 
@@ -348,7 +349,8 @@ static void run(void *arg)
 static void look_only(void *arg)
 {
 	struct state st;
-	if (store_look(arg, &st) == 0 && (st.n_wrong || (st.n_older && strcmp(trial.mode, "look") == 0)))
+	if (store_look(arg, &st) == 0 && (st.n_wrong || (st.n_older && strcmp(trial.mode, "look-older") != 0) ||
+	                                  (st.n_holes && strcmp(trial.mode, "look-holes") != 0)))
 		trial.n_failed++;
 }
 

@@ -10,6 +10,7 @@ struct state {
 	uint32_t n_missing;
 	uint32_t n_unreadable; /* an I/O error, or zeros up to the end of the block */
 	uint32_t n_older;      /* as they were at an earlier moment */
+	uint32_t n_holes;      /* have zeros where they have bytes, and are right otherwise */
 	uint32_t n_held_bad;   /* files in the snapshot that are missing or unreadable */
 	uint32_t n_wrong;      /* other bytes, or other names: never */
 };
@@ -31,6 +32,7 @@ enum meaning {
 	MEANS_NOTHING,
 	MEANS_LITTLE, /* a flip may be harmless, or not to be told from what a loss of power leaves */
 	MEANS_RECORD, /* of a record in the tables */
+	MEANS_KEY,    /* of one: under another key it is found by a check or scrub, but a read that looks for it may see a hole */
 	MEANS_STRUCTURE,
 	MEANS_DATA,
 };
