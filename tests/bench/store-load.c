@@ -493,7 +493,7 @@ static _Noreturn void usage(void)
 	fprintf(stderr, "usage: store-load [-l LOOPS] [-r] [-n FILES] [-f FIRST] [-z FILE_SIZE] [-h HOT_SIZE] [-c CACHE_SIZE] [-s SECONDS] "
 	                "[-k OPERATIONS] [-N NODES] [-x] [-a] TARGET DIR ROW[:IN-FLIGHT[:NAME]]...\n"
 	                "targets: posix cairn memfs; -r: the store in a process of its own; -f: files that are there; "
-	                "-x: names in no order; -a: CPU time until the store is closed\n"
+	                "-x: names in no order; -a: CPU time until the store is closed, which reads nothing ahead\n"
 	                "rows: forget warm kill");
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
 		fprintf(stderr, " %s", rows[i].name);

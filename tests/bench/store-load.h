@@ -20,7 +20,7 @@ struct store_options {
 	uint64_t n_files;    /* that the large directory has */
 	uint64_t first_file; /* how many of them are there already */
 	bool scattered;      /* their names are in another order than they are made in */
-	bool closes;         /* the store is closed after each row of changes, whose CPU time that adds to */
+	bool closes;         /* the store is closed after each row of changes, whose CPU time that adds to; it reads nothing ahead */
 	uint64_t n_ops;      /* of a row that would be bounded by time; 0: it is */
 	uint64_t file_size;  /* bytes of the large file */
 	uint64_t hot_size;   /* bytes of it that small reads touch */
