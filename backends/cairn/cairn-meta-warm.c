@@ -13,7 +13,6 @@
 #define STEP (4ULL << 20) /* also: less is not worth the trouble */
 
 struct warming {
-	struct meta *m;
 	int fd;
 	uint8_t *map; /* where the file begins; NULL: not known */
 	uint64_t size;
@@ -42,38 +41,37 @@ static uint8_t *map_of(struct meta *m)
 	return map;
 }
 
-static int begin_job(void *arg)
-{
-	struct warming *w = arg;
-	struct meta_sizes sizes;
-	if (mdb_env_get_fd(w->m->env, &w->fd))
-		return 0;
-	meta_sizes(w->m, &sizes);
-	w->size = MIN(sizes.tables_bytes, w->m->cfg.warm_max);
-	w->map = map_of(w->m);
-	return 0;
-}
-
 /* Into memory in large pieces, then into the page tables. What fails will be read when it is needed. */
-static int step_job(void *arg)
+static void step(struct warming *w)
 {
-	struct warming *w = arg;
 	uint64_t n = MIN(STEP, w->size - w->at);
 	if (readahead(w->fd, (off_t)w->at, n) == 0 && w->map)
 		madvise(w->map + w->at, n, MADV_POPULATE_READ);
 	w->at += n;
+}
+
+/* All in one go: a loop that is busy with what needs the tables comes back here too seldom. */
+static int warm_job(void *arg)
+{
+	struct meta *m = arg;
+	struct meta_sizes sizes;
+	struct warming w = {0};
+	if (mdb_env_get_fd(m->env, &w.fd))
+		return 0;
+	meta_sizes(m, &sizes);
+	w.size = MIN(sizes.tables_bytes, m->cfg.warm_max);
+	w.map = map_of(m);
+	while (w.size >= STEP && w.at < w.size && !m->closing) {
+		step(&w);
+		m->warmed = w.at;
+	}
 	return 0;
 }
 
 static void run(void *arg)
 {
 	struct meta *m = arg;
-	struct warming w = {.m = m};
-	loop_block(begin_job, &w);
-	while (w.size >= STEP && w.at < w.size && !m->closing) {
-		loop_block(step_job, &w);
-		m->warmed = w.at;
-	}
+	loop_block(warm_job, m);
 	fiber_join_done(&m->warming);
 }
 
