@@ -10,7 +10,8 @@
 
 #include "loop/loop.h"
 
-#define STEP (4ULL << 20) /* also: less is not worth the trouble */
+#define STEP (512ULL << 10) /* what others wait for at most */
+#define SIZE_MIN (4ULL << 20) /* less is not worth the trouble */
 
 struct warming {
 	int fd;
@@ -61,7 +62,7 @@ static int warm_job(void *arg)
 	meta_sizes(m, &sizes);
 	w.size = MIN(sizes.tables_bytes, m->cfg.warm_max);
 	w.map = map_of(m);
-	while (w.size >= STEP && w.at < w.size && !m->closing) {
+	while (w.size >= SIZE_MIN && w.at < w.size && !m->closing) {
 		step(&w);
 		m->warmed = w.at;
 	}
@@ -77,7 +78,7 @@ static void run(void *arg)
 
 void meta_warm_start(struct meta *m)
 {
-	if (m->cfg.warm_max < STEP)
+	if (m->cfg.warm_max < SIZE_MIN)
 		return;
 	fiber_join_add(&m->warming, 1);
 	if (fiber_start(loop_current(), run, m))
