@@ -45,6 +45,7 @@ struct test {
 	uint32_t n_steps;               /* of the run's */
 	uint32_t n_bad;
 	bool hit, done;
+	const char *call;               /* that failed */
 	bool sample;                    /* not each call is made to fail */
 };
 
@@ -140,11 +141,11 @@ static bool was_done(const struct step *s, int err)
 
 /*
  * A store whose engine failed in the last write of a transaction, or that is half rolled back, accepts nothing until it is opened
- * again. The former is one write of many.
+ * again. The former is one write of many, and does not count here.
  */
 static bool has_had_enough(const struct test *t, int err)
 {
-	*t->n_enough += err == ERR_IO;
+	*t->n_enough += err == ERR_IO && strcmp(t->call, RECORD_COMMIT) != 0;
 	return err == ERR_IO || (t->kind == STEP_ROLL_BACK && err == ERR_ROFS);
 }
 
@@ -242,6 +243,7 @@ static void run_step(struct test *t, struct rig *r)
 	if (!err)
 		await_background(t, r);
 	t->hit = record_fail_hit(&call);
+	t->call = t->hit ? call : "";
 	record_fail(FAULT_NONE, 0);
 	t->model->scrub_failed = t->hit && t->kind == STEP_SCRUB;
 	if (err && (!t->hit || !is_clear(t, err)))

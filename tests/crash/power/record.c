@@ -423,7 +423,9 @@ static ssize_t do_write(int fd, const struct iovec *iov, int n, int64_t offset, 
 	struct open_file f = record_file_of(fd);
 	if (!f.ino)
 		return raw_writev(fd, iov, n, offset, flags);
-	enum record_fault bad = record_draw_fault("write", NEEDS_ROOM | MOVES | STORES);
+	/* So LMDB writes the page that ends a transaction, and nobody else. */
+	const char *name = f.sync && record_iov_size(iov, n) < SECTOR ? RECORD_COMMIT : "write";
+	enum record_fault bad = record_draw_fault(name, NEEDS_ROOM | MOVES | STORES);
 	if (fails(bad))
 		return -1;
 	int64_t at = offset < 0 ? syscall(SYS_lseek, fd, 0L, SEEK_CUR) : offset;

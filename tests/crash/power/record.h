@@ -83,5 +83,7 @@ enum record_fault { FAULT_NONE, FAULT_EIO, FAULT_LATE, FAULT_ENOSPC, FAULT_SHORT
 void record_fail(enum record_fault fault, uint32_t nth);
 /* record_fail_hit() - whether it has happened. Which call it was: name of the function. */
 bool record_fail_hit(const char **call);
+/* The name of LMDB's last write of a transaction. */
+#define RECORD_COMMIT "write of a commit"
 
 #endif
