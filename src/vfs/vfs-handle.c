@@ -15,12 +15,6 @@ static void store_le32(uint8_t *p, uint32_t v)
 	memcpy(p, &v, sizeof(v));
 }
 
-static void store_le64(uint8_t *p, uint64_t v)
-{
-	v = htole64(v);
-	memcpy(p, &v, sizeof(v));
-}
-
 static int read_key(const char *path, uint8_t key[16])
 {
 	struct file *f;
@@ -63,29 +57,36 @@ int vfs_handle_key(struct vfs *vfs, char **why)
 	return err;
 }
 
-/* Where a handle is kept: decided by the words in which the handles of one mount differ. */
-static struct op_handle *place_of(struct vfs_session *s, const struct op_handle *h)
+static uint64_t sign(const struct vfs *vfs, const struct op_handle *h)
+{
+	return htole64(hash_sip24(vfs->key, h->bytes + 8, h->size - 8u));
+}
+
+/* Where a handle is kept: numbers that follow each other, as those of files do, get places of their own. */
+static struct sealed_handle *place_of(struct vfs_session *s, const struct op_handle *h)
 {
 	uint64_t words[2];
 	memcpy(words, h->bytes + OP_HANDLE_HEAD, sizeof(words));
-	return &s->sealed.at[hash_u64(words[0] ^ words[1] << 1) % VFS_SEALED];
+	uint64_t mix = words[0] ^ words[1];
+	mix ^= mix >> 32;
+	return &s->sealed[(mix ^ mix >> 16) % VFS_SEALED];
 }
 
-/* Bytes behind the end count too: they are zero in handles that an honest client sends, and a fixed size is compared at once. */
-static bool says_the_same(const struct op_handle *a, const struct op_handle *b)
+/*
+ * The signature that h should have, as it is stored. Clients use few handles and those again and again, so it is seldom computed.
+ * Bytes behind the end are compared too: an honest client's are zero, and a fixed size is compared at once.
+ */
+static uint64_t signature_of(struct vfs_session *s, const struct op_handle *h)
 {
-	return a->size == b->size && memcmp(a->bytes + 8, b->bytes + 8, OP_HANDLE_MAX - 8) == 0;
-}
-
-/* Clients use few handles and those again and again, so a signature is seldom computed. */
-static const struct op_handle *sealed(struct vfs_session *s, const struct op_handle *h)
-{
-	struct op_handle *at = place_of(s, h);
-	if (unlikely(!says_the_same(at, h))) {
-		*at = *h;
-		store_le64(at->bytes, hash_sip24(s->vfs->key, h->bytes + 8, h->size - 8u));
-	}
-	return at;
+	struct sealed_handle *at = place_of(s, h);
+	if (likely(at->size == h->size && memcmp(at->body, h->bytes + 8, sizeof(at->body)) == 0))
+		return at->signature;
+	uint64_t signature = sign(s->vfs, h);
+	if (h->size == OP_HANDLE_MAX)
+		return signature;
+	at->size = h->size;
+	memcpy(at->body, h->bytes + 8, sizeof(at->body));
+	return at->signature = signature;
 }
 
 void vfs_handle_make(struct vfs_session *s, struct vfs_node *node, uint32_t tag, struct op_handle *h)
@@ -94,14 +95,17 @@ void vfs_handle_make(struct vfs_session *s, struct vfs_node *node, uint32_t tag,
 	store_le32(h->bytes + 8, node->mount->id);
 	store_le32(h->bytes + 12, tag);
 	h->size = (uint8_t)(OP_HANDLE_HEAD + node->mount->ops->node_handle(node, h->bytes + OP_HANDLE_HEAD));
-	memcpy(h->bytes, sealed(s, h)->bytes, 8);
+	uint64_t signature = signature_of(s, h);
+	memcpy(h->bytes, &signature, sizeof(signature));
 }
 
 int vfs_handle_node(struct vfs_session *s, const struct op_handle *h, struct vfs_node **node, uint32_t *tag)
 {
+	uint64_t signature;
 	if (h->size <= OP_HANDLE_HEAD || h->size > OP_HANDLE_MAX)
 		return ERR_BADHANDLE;
-	if (memcmp(h->bytes, sealed(s, h)->bytes, 8) != 0)
+	memcpy(&signature, h->bytes, sizeof(signature));
+	if (signature != signature_of(s, h))
 		return ERR_BADHANDLE;
 	struct vfs_mount *m = vfs_mount_by_id(s->vfs, op_handle_mount(h));
 	if (!m)

@@ -53,11 +53,13 @@ struct vfs {
 
 struct vfs_open;
 
-#define VFS_SEALED 256u /* a power of two */
+#define VFS_SEALED 512u /* a power of two */
 
-/* Handles whose signature was computed lately, by what is signed: the key never changes. */
-struct sealed_handles {
-	struct op_handle at[VFS_SEALED];
+/* A handle whose signature was computed lately, in one line of the cache: the longest have no room. The key never changes. */
+struct sealed_handle {
+	uint64_t signature;
+	uint8_t size;                               /* of the handle; 0: none */
+	uint8_t body[OP_HANDLE_MAX - 8 - 1];        /* what is signed, then zeros */
 };
 
 struct vfs_session {
@@ -75,7 +77,7 @@ struct vfs_session {
 	uint8_t apart[CACHE_LINE];      /* others look at the tables above, this thread alone counts below */
 	uint32_t running[2];            /* calls inside vfs_run(), by phase */
 	uint32_t sample;                /* counts calls, for the sampled latency */
-	struct sealed_handles sealed;
+	_Alignas(CACHE_LINE) struct sealed_handle sealed[VFS_SEALED];
 };
 
 /* One op in execution. */

@@ -112,9 +112,10 @@ void vfs_set_hooks(struct vfs *vfs, const struct vfs_hooks *hooks)
 
 int vfs_session_create(struct vfs *vfs, const struct vfs_session_config *cfg, struct vfs_session **session)
 {
-	struct vfs_session *s = calloc(1, sizeof(*s));
+	struct vfs_session *s = aligned_alloc(CACHE_LINE, sizeof(*s));
 	if (!s)
 		return ERR_NOMEM;
+	memset(s, 0, sizeof(*s));
 	s->vfs = vfs;
 	s->cfg = *cfg;
 	s->cfg.name = s->name;

@@ -1,4 +1,5 @@
 /* Shows what the VFS does for every backend: handles, names, permissions, opens, chains, mounts. */
+#include <stdio.h>
 #include <string.h>
 
 #include "tests/unit/vfs/harness.h"
@@ -28,6 +29,35 @@ static void forged(struct bench *b)
 Test(vfs, forged_handles_open_nothing)
 {
 	bench_run(NULL, forged);
+}
+
+/* More files than signatures are remembered, each by the right handle, a wrong one, and the right one again. */
+static void forged_among_many(struct bench *b)
+{
+	enum { N = 1500 };
+	static struct op_handle file[N];
+	struct op_attr attr;
+	char name[16];
+	for (int i = 0; i < N; i++) {
+		snprintf(name, sizeof(name), "f%d", i);
+		cr_assert_eq(bench_create(b, &b->root, name, 0600, &file[i]), 0);
+	}
+	for (int i = 0; i < N; i++) {
+		struct op_handle signature = file[i], other = file[i], longer = file[i];
+		signature.bytes[0] ^= 1;
+		memcpy(other.bytes, file[(i + 1) % N].bytes, 8);
+		longer.size++;
+		cr_expect_eq(bench_getattr(b, &signature, &attr), ERR_BADHANDLE, "file %d", i);
+		cr_expect_eq(bench_getattr(b, &file[i], &attr), 0, "file %d", i);
+		cr_expect_eq(bench_getattr(b, &other, &attr), ERR_BADHANDLE, "file %d", i);
+		cr_expect_eq(bench_getattr(b, &longer, &attr), ERR_BADHANDLE, "file %d", i);
+		cr_expect_eq(bench_getattr(b, &file[i], &attr), 0, "file %d", i);
+	}
+}
+
+Test(vfs, a_remembered_signature_lets_no_other_handle_in)
+{
+	bench_run(NULL, forged_among_many);
 }
 
 static void names(struct bench *b)
