@@ -19,6 +19,7 @@
 #endif
 
 #ifdef FIBER_ASAN
+#include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
 #include <sanitizer/lsan_interface.h>
 #endif
@@ -72,6 +73,8 @@ static inline void sanitizer_destroy(struct fiber *f)
 {
 #ifdef FIBER_ASAN
 	__lsan_unregister_root_region(f->stack, f->stack_size);
+	/* Frames that were left for good are still marked, and the memory will be somebody else's. */
+	__asan_unpoison_memory_region(f->stack, f->stack_size);
 #endif
 #ifdef FIBER_TSAN
 	__tsan_destroy_fiber(f->tsan_fiber);

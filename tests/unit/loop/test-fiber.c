@@ -1,6 +1,8 @@
 /* Shows that fibers nest, park, wake, sleep, lock and join as fiber.h says, on one thread and across threads. */
 #include <criterion/criterion.h>
 #include <pthread.h>
+#include <string.h>
+#include <sys/mman.h>
 
 #include "base/err.h"
 #include "tests/unit/loop/rig.h"
@@ -50,6 +52,40 @@ static void wake_parked(void *arg)
 Test(fiber, wake_queues)
 {
 	rig_run(wake_parked, NULL);
+}
+
+enum { N_STACKS = 300, STACK_ROOM = 1 << 20 }; /* more fibers than the pool keeps, more bytes than a stack has */
+
+static struct fiber *of_many[N_STACKS];
+
+static void park_as(void *arg)
+{
+	of_many[(intptr_t)arg] = fiber_self();
+	fiber_park();
+}
+
+static void reuse_stacks(void *arg)
+{
+	static char *maps[N_STACKS / 8];
+	for (intptr_t i = 0; i < N_STACKS; i++)
+		cr_assert_eq(fiber_spawn(park_as, (void *)i), 0);
+	for (int i = 0; i < N_STACKS; i++)
+		fiber_wake(of_many[i]);
+	fiber_yield();
+	for (size_t i = 0; i < ARRAY_SIZE(maps); i++) {
+		maps[i] = mmap(NULL, STACK_ROOM, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		cr_assert_neq(maps[i], MAP_FAILED);
+		memset(maps[i], 1, STACK_ROOM);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(maps); i++)
+		munmap(maps[i], STACK_ROOM);
+	rig_done();
+}
+
+/* The memory of a stack that was given back is like any other, for AddressSanitizer too. */
+Test(fiber, memory_of_stacks_can_be_used_again)
+{
+	rig_run(reuse_stacks, NULL);
 }
 
 static void wake_self(void *arg)
