@@ -34,7 +34,7 @@ struct op *mnt_op(fuse_req_t req, enum op_code code, fuse_ino_t ino)
 	struct mnt *m = mnt_of(req);
 	struct op *op = client_op(m->client, code);
 	mnt_cred(req, &op->cred);
-	op->flags = m->opt.sync ? 0 : OP_F_LAZY;
+	op->flags = m->opt.lazy ? OP_F_LAZY : 0;
 	op->obj = mnt_node(m, ino)->handle;
 	return op;
 }

@@ -67,10 +67,15 @@ static void set_direct_io(struct mnt_options *opt, const char *value)
 	opt->direct_io = true;
 }
 
-/* The kernel is told too: it opens every file for synchronous writing. */
+static void set_lazy(struct mnt_options *opt, const char *value)
+{
+	opt->lazy = true;
+}
+
+/* It is the kernel's: it opens every file for synchronous writing. */
 static void set_sync(struct mnt_options *opt, const char *value)
 {
-	opt->sync = true;
+	opt->lazy = false;
 	pass_on(opt, "sync");
 }
 
@@ -132,6 +137,7 @@ static const struct choice choices[] = {
 	{"writeback", set_writeback, false},
 	{"direct_io", set_direct_io, false},
 	{"cache", set_cache, true},
+	{"lazy", set_lazy, false},
 	{"sync", set_sync, false},
 	{"server_permissions", set_server_permissions, false},
 	{"default_permissions", ignore, false},

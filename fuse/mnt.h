@@ -33,7 +33,7 @@ struct mnt_options {
 	bool read_only;
 	bool writeback;
 	bool direct_io;
-	bool sync; /* every change is durable when it is answered, as over the network */
+	bool lazy; /* names and attributes are durable when fsync says so, not when a change of them is answered */
 	bool default_permissions;
 	double attr_timeout;  /* seconds */
 	double entry_timeout;
