@@ -2,6 +2,7 @@
  * What the bytes of a store's files mean, told by the formats alone: LMDB's (0.9, 64-bit), the journal's and that of segments. A
  * flip in what means something has to be found; one in what means nothing must not be, and change nothing.
  */
+#include <lmdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -224,28 +225,54 @@ static int map_segment(struct mapping *m, struct meta *meta)
 
 /* ---- */
 
-static int map_with_meta(struct mapping *m, const char *dir, bool journal)
+static int map_data(struct mapping *m, const char *dir)
 {
-	char path[256];
-	struct meta_config cfg = {.dir = path, .size_max = 1ULL << 40, .read_only = true};
+	struct meta_config cfg = {.dir = dir, .size_max = 1ULL << 40, .read_only = true};
 	struct meta *meta;
-	int64_t at = 0, batch = 0;
-	snprintf(path, sizeof(path), "%s/meta", dir);
 	int err = meta_open(&meta, &cfg);
 	if (err)
 		return err;
-	if (!journal)
-		err = map_segment(m, meta);
-	else if (!(err = meta_counter(meta, META_JOURNAL_AT, &at)) && !(err = meta_counter(meta, META_BATCH, &batch)))
-		map_journal(m, at ? (uint64_t)at : PAGE, (uint64_t)batch + 1);
+	err = map_segment(m, meta);
 	meta_close(meta);
 	return err;
+}
+
+/* What the tables say of it themselves, before the journal is taken in: 0 as what was never changed. */
+static uint64_t counter_of(MDB_txn *txn, uint64_t counter)
+{
+	MDB_val key = {sizeof(counter), &counter}, value;
+	MDB_dbi dbi;
+	if (mdb_dbi_open(txn, "counters", MDB_INTEGERKEY, &dbi) || mdb_get(txn, dbi, &key, &value) || value.mv_size != 32)
+		return 0;
+	return word((const uint8_t *)value.mv_data + 16);
+}
+
+static int map_batches(struct mapping *m, const char *dir)
+{
+	MDB_env *env;
+	MDB_txn *txn;
+	int rc = mdb_env_create(&env);
+	if (rc)
+		return ERR_NOMEM;
+	mdb_env_set_maxdbs(env, 32);
+	rc = mdb_env_open(env, dir, MDB_RDONLY | MDB_NOTLS, 0);
+	if (!rc)
+		rc = mdb_txn_begin(env, NULL, MDB_RDONLY, &txn);
+	if (!rc) {
+		uint64_t at = counter_of(txn, META_JOURNAL_AT);
+		map_journal(m, at ? at : PAGE, counter_of(txn, META_BATCH) + 1);
+		mdb_txn_abort(txn);
+	}
+	mdb_env_close(env);
+	return rc ? ERR_IO : 0;
 }
 
 uint8_t *store_map(const char *dir, const char *file, const uint8_t *bytes, uint64_t size)
 {
 	struct mapping m = {bytes, size, calloc(size + 1, 1)};
+	char tables[256];
 	int err = 0;
+	snprintf(tables, sizeof(tables), "%s/meta", dir);
 	if (!m.means)
 		return NULL;
 	if (strcmp(file, "superblock") == 0)
@@ -253,7 +280,7 @@ uint8_t *store_map(const char *dir, const char *file, const uint8_t *bytes, uint
 	else if (strcmp(file, "meta/data.mdb") == 0)
 		map_tables(&m);
 	else if (strcmp(file, "journal") == 0 || strncmp(file, "data/", 5) == 0)
-		err = map_with_meta(&m, dir, *file == 'j');
+		err = (*file == 'j' ? map_batches : map_data)(&m, tables);
 	if (err)
 		free(TAKE(m.means));
 	return m.means;
