@@ -279,8 +279,8 @@ static int mount(struct bench *b, const char *dir, const char *const *options)
 	snprintf(b->dir, sizeof(b->dir), "%s", dir);
 	int err = bench_mount(b, options, &why);
 	free(why);
-	if (err && b->pages)
-		pages_destroy(TAKE(b->pages));
+	if (err)
+		bench_free_pages(b);
 	return err;
 }
 
